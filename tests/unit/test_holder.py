@@ -1,0 +1,416 @@
+"""The holder: what anybody may say to it, and servers that end too early. Its plan is a real one,
+as are sockets, server and steps; each program is a small one that does one thing."""
+
+import contextlib
+import errno
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import syslog
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xsession import display, forked, plan, process, sockets
+from xsession.client import Client
+from xsession.display import Display
+from xsession.holder import MOST_LINES, Cause, Holder, Outcome, take_signals
+from xsession.logind import LoginSession
+from xsession.plan import Facts, Kind, Plan, Request, Step
+from xsession.process import Deadline, Signals
+from xsession.runtime import Folder
+from xsession.tty import Terminal
+from xsession.udev import Gpu
+
+DISPLAY = Display(0)
+STAYS = "exec sleep 600"
+
+
+@pytest.fixture(scope="module")
+def signals() -> Iterator[Signals]:
+    """Those of the holder; it takes them for good, as it is a process of its own."""
+    numbers = [number for number in signal.valid_signals() if number not in (9, 19, 32, 33)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    wakeup = signal.set_wakeup_fd(-1)
+    yield take_signals()
+    signal.set_wakeup_fd(wakeup)
+    for number, handler in before.items():
+        if handler is not None:
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runtime folder, and a folder of addresses that is as good as root's. Of the other programs
+    there is none."""
+    (tmp_path / "X11").mkdir()
+    for module in (display, sockets):
+        monkeypatch.setattr(module, "FOLDER", str(tmp_path / "X11"))
+    monkeypatch.setattr(sockets, "folder_objection", lambda: "")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path
+
+
+def program(path: Path, script: str) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def planned(runtime: Path, server: str, *, listen: bool = False, vt: bool = False) -> Plan:
+    """What `xsession start PROGRAM`, or `listen`, is on tty1; but the VT mostly stays as it is."""
+    facts = Facts(
+        uid=1000,
+        environ={"HOME": str(runtime)},
+        runtime=str(runtime),
+        manager={},
+        login=LoginSession("1", 1000, "seat0", 1, active=True, type="tty"),
+        vt=1,
+        text=True,
+        gpus=(Gpu("card0", "virtio_gpu", boot_vga=True, seat="seat0", path="/sys/2/card0"),),
+        x11_folder="",
+        taken={0: ""},
+        programs={"xorg": program(runtime / "server", server)},
+        client=Client(("/usr/bin/openbox",)),
+        running=(),
+        units=True,
+    )
+    made = plan.make(Request(listen=listen), facts)
+    assert made.held is not listen and made.login
+    return made._replace(login=made.login._replace(active=False) if vt else None, gpu=None)
+
+
+def read(path: Path) -> str:
+    """Once all of its first line is there."""
+    text = path.read_text() if path.exists() else ""
+    return text.strip() if text.endswith("\n") else ""
+
+
+class Held:
+    """A holder whose server has been begun, if its plan has it so; all is down at the end."""
+
+    def __init__(self, plan: Plan, signals: Signals, *steps: Step) -> None:
+        signals.read()  # those of the holder before this one
+        folder = Folder(plan.runtime, plan.display)
+        folder.create()
+        self._folder = folder
+        self._null = open(os.devnull, "rb")  # noqa: SIM115  closed at the end
+        listener = sockets.listen(folder.holder)
+        self.holder = Holder(plan, folder, listener, Terminal(self._null.fileno()), signals)
+        self.holder.bring_up(steps)
+
+    def line(self) -> socket.socket:
+        line = sockets.connect(self._folder.holder)
+        assert line
+        line.settimeout(10)
+        return line
+
+    def ends(self) -> Outcome:
+        """As session.start has it."""
+        while (outcome := self.holder.wait()).cause is Cause.RESTART:
+            self.holder.go_back(())
+            self.holder.bring_up(())
+            self.holder.let_askers_go()
+        return outcome
+
+    def __enter__(self) -> "Held":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.holder.take_down((), lambda: True)
+        self.holder.close()
+        self._folder.remove()
+        self._null.close()
+
+
+def descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
+# -- what is said to it --
+
+VERBS = ("serve", "ready", "failed", "inactive", "ended", "stop", "restart", "forked", "")
+WORDS = st.lists(st.one_of(st.sampled_from((*VERBS, "0", "-1", "²")), st.text()), max_size=4)
+# On which of three lines, a verb and what follows it, how many descriptors.
+SAID = st.tuples(
+    st.integers(0, 2),
+    st.tuples(st.sampled_from(VERBS), WORDS).map(lambda it: [it[0], *it[1]]),
+    st.sampled_from((0, 2, 2, 1, 8, 9)),
+)
+
+
+@pytest.mark.parametrize("listen", [True, False])
+@pytest.mark.usefixtures("runtime")
+def test_whatever_is_said_it_lives_and_can_be_stopped(
+    tmp_path: Path, signals: Signals, listen: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = planned(tmp_path, STAYS, listen=listen)
+
+    @settings(max_examples=200)
+    @given(st.lists(SAID, max_size=12))
+    def say(all_said: list[tuple[int, Sequence[str], int]]) -> None:
+        before = descriptors()
+        with contextlib.ExitStack() as stack:
+            held = stack.enter_context(Held(made, signals))
+            lines = [stack.enter_context(held.line()) for _ in range(3)]
+            null = os.open(os.devnull, os.O_RDONLY)
+            for line, words, fds in all_said:
+                sockets.send(lines[line], *words, fds=[null] * fds)
+            os.close(null)
+            sockets.send(stack.enter_context(held.line()), "stop")
+            ended = held.ends()
+            assert ended.cause is Cause.STOP or (not listen and ended.cause is not Cause.CLIENT)
+        assert descriptors() == before
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+
+    say()
+    capsys.readouterr()
+
+
+def test_who_asks_for_the_end_again_and_again_takes_no_descriptor(
+    runtime: Path, signals: Signals
+) -> None:
+    with (
+        Held(planned(runtime, STAYS, listen=True), signals) as held,
+        contextlib.ExitStack() as stack,
+    ):
+        lines = [stack.enter_context(held.line()) for _ in range(3 * MOST_LINES)]
+        before = len(descriptors())
+        for line in lines:
+            sockets.send(line, "stop")
+        assert held.ends().cause is Cause.STOP
+        held.holder.take_down((Step(Kind.MAY, ("/bin/sleep", "0.5")),), lambda: True)
+        assert len(descriptors()) == before + MOST_LINES
+
+
+def test_without_descriptors_it_waits_for_one(
+    runtime: Path, signals: Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda _, text: logged.append(text))
+    with Held(planned(runtime, STAYS, listen=True), signals) as held, held.line() as line:
+        sockets.send(line, "stop")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+
+        def enough() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            os.kill(os.getpid(), signal.SIGCHLD)
+
+        threading.Timer(0.5, enough).start()
+        begun = time.process_time()
+        assert held.ends().cause is Cause.STOP
+        assert time.process_time() - begun < 0.2
+    assert logged == ["a connection was not accepted: Too many open files"]
+
+
+# -- servers that end too early --
+
+
+def test_a_server_that_ends_before_a_bridge_asks(runtime: Path, signals: Signals) -> None:
+    """The bridge is given all the same what the server has said, and how it ended."""
+    with Held(planned(runtime, "echo 0 >&5; echo no screens >&2; exit 3"), signals) as held:
+        assert process.readable(signals.fd, 10), "the server's end"
+        with held.line() as bridge, held.line() as other:
+            sockets.send(bridge, "serve")
+            sockets.send(other, "stop")
+            assert held.ends().cause is Cause.STOP
+            packet = sockets.receive(bridge)
+            assert packet
+            words, (pidfd, ready, said, path, abstract) = packet
+            assert words == ["forked", "30", ""]
+            assert process.readable(pidfd, 0), "it has ended"
+            assert os.read(ready, 100) == b"0\n"
+            assert os.read(said, 100) == b"no screens\n"
+            addresses = [socket.socket(fileno=it).getsockname() for it in (path, abstract)]
+            assert addresses == [DISPLAY.path, DISPLAY.abstract.encode()]
+            sockets.close((pidfd, ready, said))
+            assert sockets.receive(bridge) == (["ended", "3"], [])
+    assert not os.path.exists(DISPLAY.path)
+
+
+# -- a refusal --
+
+
+def test_a_refusal_is_told_once_and_by_the_bridge(
+    runtime: Path,
+    signals: Signals,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    program(
+        runtime / "bin" / "loginctl",
+        "case $1 in activate) echo not you; exit 1;; *) echo Id=1; echo Active=no;; esac",
+    )
+    logged: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda _, text: logged.append(text))
+    made = planned(runtime, STAYS, listen=True, vt=True)
+    with Held(made, signals) as held, held.line() as bridge, held.line() as other:
+        with open(os.devnull) as null:
+            sockets.send(bridge, "serve", fds=[null.fileno()] * 2)
+        reason = "could not put seat0, vt1 on the screen: not you"
+        sockets.send(bridge, "failed", reason)
+        sockets.send(other, "stop")
+        assert held.ends().cause is Cause.STOP
+        assert sockets.receive(bridge) == (["refused", reason], [])
+    assert logged == [f"no X server on :0: {reason}"]
+    assert capsys.readouterr().err == f"xsession: {logged[0]}\n"
+
+
+def test_a_server_that_was_not_given_its_device_is_tried_once_more(
+    runtime: Path, signals: Signals
+) -> None:
+    with Held(planned(runtime, STAYS), signals) as held, held.line() as bridge:
+        first = held.holder._server.pid
+        sockets.send(bridge, "serve")
+        sockets.send(bridge, "inactive", "no device")
+        assert held.holder.wait().cause is Cause.RESTART
+        held.holder.go_back(())
+        assert held.holder.outcome is None
+        held.holder.bring_up(())
+        assert held.holder._server.pid not in (0, first)
+        sockets.send(bridge, "inactive", "no device")
+        assert held.holder.wait() == (Cause.FAILED, 125, "no X server on :0: no device")
+
+
+# -- the client --
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("exit 1", "the user manager has gone"),
+        ("echo ActiveState=inactive", "the client could not be started: Failed to connect"),
+    ],
+)
+def test_the_end_of_its_watcher(runtime: Path, signals: Signals, answer: str, reason: str) -> None:
+    """Whatever the watcher says; the manager knows, if it is there."""
+    program(runtime / "bin" / "systemctl", answer)
+    watcher = program(runtime / "bin" / "systemd-run", "echo Failed to connect; exit 1")
+    with Held(planned(runtime, STAYS), signals, Step(Kind.CLIENT, (watcher,))) as held:
+        assert held.ends() == Outcome(Cause.FAILED, 125, reason)
+
+
+def test_a_bus_that_is_gone_for_good_keeps_nobody_busy(runtime: Path, signals: Signals) -> None:
+    count = runtime / "count"
+    says = f"echo . >>{count}; case $* in *show*) echo ActiveState=active;; *) exit 1;; esac"
+    program(runtime / "bin" / "systemctl", says)
+    watcher = program(runtime / "bin" / "systemd-run", "exit 1")
+    with Held(planned(runtime, STAYS), signals, Step(Kind.CLIENT, (watcher,))) as held:
+        deadline = Deadline(1)
+        while deadline.left:
+            held.holder._turn(deadline)
+        assert held.holder.outcome is None
+        assert len(count.read_text().split()) <= 3  # a look, a watcher, a look
+
+
+# -- the end --
+
+
+def test_a_client_has_its_time_after_its_server(runtime: Path, signals: Signals) -> None:
+    """The bridge goes at once, which is no reason to end the client."""
+    program(runtime / "bin" / "systemctl", "echo ActiveState=inactive; echo ExecMainStatus=0")
+    watcher = program(runtime / "bin" / "systemd-run", "sleep 0.5; exit 0")
+    step = Step(Kind.CLIENT, (watcher,))
+    with Held(planned(runtime, STAYS), signals, step) as held, held.line() as bridge:
+        sockets.send(bridge, "serve")
+        sockets.send(bridge, "ended", "0", "")
+        assert held.ends().cause is Cause.SERVER
+        bridge.close()
+        held.holder.let_client_end(10)
+        assert not held.holder._client_runs()
+        assert held.holder.outcome == Outcome(Cause.SERVER)
+
+
+def test_the_bridge_is_told_when_the_terminal_is_freed(runtime: Path, signals: Signals) -> None:
+    with Held(planned(runtime, STAYS), signals) as held, held.line() as bridge:
+        sockets.send(bridge, "serve")
+        while held.holder._bridge is None:
+            held.holder._turn()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert held.ends().cause is Cause.SIGNAL
+        words, given = sockets.receive(bridge) or ([], [])
+        assert words[0] == "forked"
+        sockets.close(given)
+        held.holder.free_terminal()
+        assert sockets.receive(bridge) == (["ended", "0"], [])
+
+
+def test_a_stop_during_a_restart_begins_no_server(runtime: Path, signals: Signals) -> None:
+    with Held(planned(runtime, STAYS), signals) as held:
+        held.holder._end(Cause.RESTART)
+        held.holder._end(Cause.STOP)
+        held.holder.go_back(())
+        held.holder.bring_up(())
+        assert held.holder._server.pid == 0
+        assert held.ends().cause is Cause.STOP
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"), [(errno.EADDRINUSE, Cause.ADDRESS), (errno.EROFS, Cause.FAILED)]
+)
+def test_addresses_that_cannot_be_bound(
+    runtime: Path,
+    signals: Signals,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    cause: Cause,
+) -> None:
+    """Another display is tried only where this one is another's, and nobody wants an end."""
+
+    def bind(_: Display) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(sockets, "bind", bind)
+    with Held(planned(runtime, STAYS), signals) as held:
+        outcome = held.ends()
+        assert (outcome.cause, os.strerror(number) in outcome.reason) == (cause, True)
+        held.holder._end(Cause.STOP)
+        assert held.ends().cause is (Cause.STOP if cause is Cause.ADDRESS else cause)
+
+
+# -- what cannot be ended --
+
+# ptrace(2): whoever traces a process is the first to hear of its end, its parent waits for that.
+TRACE = """
+import ctypes, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_SEIZE = 0x4206
+print(libc.ptrace(PTRACE_SEIZE, int(sys.argv[1]), 0, 0), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_server_that_cannot_be_ended_keeps_nobody(
+    runtime: Path, signals: Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forked, "KILL_AFTER", 0.2)
+    with Held(planned(runtime, f"echo $$ >{runtime}/pid; {STAYS}"), signals) as held:
+        while not (pid := read(runtime / "pid")):
+            time.sleep(0.01)
+        with subprocess.Popen(
+            (sys.executable, "-c", TRACE, pid), stdout=subprocess.PIPE, text=True
+        ) as debugger:
+            assert debugger.stdout
+            if debugger.stdout.readline() != "0\n":
+                pytest.skip("this machine lets nobody trace (Yama)")
+            with held.line() as line:
+                sockets.send(line, "stop")
+                assert held.ends().cause is Cause.STOP
+            begun = time.monotonic()
+            held.holder.take_down((), lambda: True)
+            assert time.monotonic() - begun < 5
+            debugger.kill()
+    os.waitpid(int(pid), 0)
