@@ -98,8 +98,7 @@ class Bridge:
         words, fds = packet
         match words:
             case ["forked", timeout, where]:
-                pidfd, ready, self._words, *addresses = fds
-                self._listeners += addresses
+                pidfd, ready, self._words = fds
                 self._server = Forked(pidfd, 0, float(timeout), where)
             case ["run", timeout, *words]:
                 ready, display_fd = os.pipe()
@@ -438,27 +437,23 @@ class Watchdog:
 
 
 def main(number: int) -> int:
-    """`xsession bridge N`, run by xorg@N.service with the display's two addresses, or without them
-    where the holder has bound them."""
+    """`xsession bridge N`, run by xorg@N.service with the display's two addresses."""
     display = Display(number)
     ours = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
     count = int(os.environ.pop("LISTEN_FDS", "0"))
     os.environ.pop("LISTEN_FDNAMES", None)
-    held = os.path.exists(Folder(os.environ.get("XDG_RUNTIME_DIR", ""), display).addresses)
-    if not held and not (ours and count == server.LISTEN_FDS):
+    if not (ours and count == server.LISTEN_FDS):
         print(
             f"xsession bridge: this is for {display.service_unit}, which was given {count}"
             f" sockets and not 2; try: systemctl --user cat {display.socket_unit}",
             file=sys.stderr,
         )
         return 125
-    listeners = [] if held else [3, 4]
+    listeners = [3, 4]
     for fd in listeners:
         os.set_inheritable(fd, False)
     status = Bridge(display, listeners).run()
-    sockets.close(listeners)  # those too that the holder has given it
-    if held:
-        sockets.remove(display)  # if the holder, which bound it, was killed
+    sockets.close(listeners)
     if status == 0 and runtime.abandoned(number):
         from xsession import session  # large, and rarely needed
 

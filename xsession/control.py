@@ -141,7 +141,7 @@ def status(as_json: bool) -> int:
         found = _sessions(None)
     except Failure:
         found = []
-    told = [_state(*it) for it in found]
+    told = [_state(display, session) for _, display, session in found]
     if as_json:
         print(json.dumps(told, indent=2))
     elif not told:
@@ -151,10 +151,9 @@ def status(as_json: bool) -> int:
     return 0 if told else NOT_RUNNING
 
 
-def _state(folder: Folder, display: Display, session: Record) -> dict[str, object]:
+def _state(display: Display, session: Record) -> dict[str, object]:
     """All that `status` tells of one session."""
-    held = os.path.exists(folder.addresses)
-    units = (*(() if held else (display.socket_unit,)), display.service_unit, *session.units)
+    units = (display.socket_unit, display.service_unit, *session.units)
     targets = () if session.private else (*TARGETS, display.managed_unit)
     return {
         "display": display.name,
@@ -166,7 +165,6 @@ def _state(folder: Folder, display: Display, session: Record) -> dict[str, objec
         "server": systemd.status_text(display.service_unit) or session.server,
         "client": list(session.client or session.units),
         "holder": session.holder,
-        "addresses": f"xsession start, PID {session.holder}" if held else display.socket_unit,
         "units": systemd.active_states(units),
         "targets": systemd.active_states(targets),
         "failed": systemd.failed(),
@@ -193,7 +191,6 @@ def _text(state: dict[str, object]) -> str:
         + (f", on {state['place']}" if state["place"] else "")
         + (f", login session {state['login']}" if state["login"] else "")
         + (", private" if state["private"] else ""),
-        f"  addresses: {listed('addresses')}",
         f"  client: {listed('client') or 'none; the first X program starts the server'}",
         listed("units"),
         listed("targets"),

@@ -18,15 +18,13 @@ WITH_US = ("/usr/bin/setpriv", "--pdeathsig", "TERM", "--")
 class Forked:
     """One server at a time, or none.
 
-    `pid`: 0 while there is none. `waiting`: what a bridge is handed of it, and none has asked for
-    yet: pidfd, and where it says that it is ready, and anything else. `ended_early`: its exit
-    status, if it ended before a bridge had asked.
+    `pid`: 0 while there is none. `descriptors`: what its bridge is to be handed: pidfd, and where
+    it says that it is ready, and anything else.
     """
 
     def __init__(self) -> None:
         self.pid = 0
-        self.waiting: tuple[int, ...] = ()
-        self.ended_early: int | None = None
+        self.descriptors: tuple[int, ...] = ()
 
     def fork(self, argv: Sequence[str], path: int, abstract: int) -> None:
         """Fork it with its two listening sockets. Raise OSError if that cannot be done."""
@@ -42,33 +40,29 @@ class Forked:
             with contextlib.suppress(PermissionError):  # this user has many pipes: pipe(7)
                 fcntl.fcntl(ours[1], fcntl.F_SETPIPE_SZ, WORDS)
             self.pid = _spawn(argv, path, abstract, *theirs)
-            self.waiting = (os.pidfd_open(self.pid), *ours)
+            self.descriptors = (os.pidfd_open(self.pid), *ours)
         except OSError:
             sockets.close(ours)
             self.end()
             raise
         finally:
             sockets.close(theirs)
-        self.ended_early = None
 
-    def let_go(self) -> None:
-        """A bridge has what it needs of it, or there is none any more."""
-        sockets.close(self.waiting)
-        self.waiting = ()
+    def hand_over(self) -> None:
+        """Its bridge has them."""
+        sockets.close(self.descriptors)
+        self.descriptors = ()
 
     def reap(self) -> int | None:
         """Its exit status if it has ended, of which the kernel tells its parent alone."""
         if not self.pid or not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
             return None
         self.pid = 0
-        status = process.exit_status(ended[1])
-        if self.waiting:  # whoever asks for it is told, and reads what it has said
-            self.ended_early = status
-        return status
+        return process.exit_status(ended[1])
 
     def end(self) -> bool:
         """SIGTERM, SIGKILL after a while. False if the kernel, or a debugger, does not let go."""
-        self.let_go()
+        self.hand_over()
         if not self.pid:
             return True
         for number in (signal.SIGTERM, signal.SIGKILL):

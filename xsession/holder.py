@@ -5,11 +5,11 @@ session's end: of the client, of the server, or by somebody's wish. No polling; 
 it waits for are descriptors (listener, lines, signals) and children.
 
 Line with the bridge (packets of words, see sockets):
-    bridge → holder   serve [+ path, abstract]                       a server, please
+    bridge → holder   serve + path, abstract                         a server, please
                       ready TEXT SERVES | failed REASON              how it goes
                       inactive REASON                                it failed for want of its VT
                       ended STATUS REASON
-    holder → bridge   forked TIMEOUT WHERE + pidfd, displayfd, stderr [+ path, abstract]
+    holder → bridge   forked TIMEOUT WHERE + pidfd, displayfd, stderr
                                                                      it runs in the login session
                       run TIMEOUT NAME=VALUE… -- ARGV…               run it yourself
                       refused REASON
@@ -19,7 +19,6 @@ Line with the bridge (packets of words, see sockets):
 """
 
 import contextlib
-import errno
 import os
 import select
 import signal
@@ -112,7 +111,6 @@ class Holder:
         self._answered = False
         self._tried_again = False  # see _on_inactive
         self._all_begun = False  # of the steps up
-        self._addresses: tuple[socket.socket, ...] = ()  # where we have bound them
         self._reserved: socket.socket | None = None  # see sockets.reserve
         self._askers: list[socket.socket] = []  # of what is under way
         self._seen: dict[str, systemd.Unit] = {}  # when the client had ended
@@ -132,8 +130,6 @@ class Holder:
             marks.note("start")
         else:  # a server is asked for at any time from now on, perhaps in hours
             self._forget_marks()
-        if self.plan.held and not self.outcome:
-            self._serve_at_once()
         for step in steps:
             if self.outcome:
                 return
@@ -147,23 +143,6 @@ class Holder:
         self._all_begun = True
         if self._answered:
             self._write_marks()
-
-    def _serve_at_once(self) -> None:
-        """Bind the addresses and fork the server. All that the user manager has to do for a bridge
-        to ask for one is then done beside the server's own start."""
-        try:
-            self._addresses = self._addresses or sockets.bind(self.plan.display)
-        except OSError as error:
-            cause = Cause.ADDRESS if error.errno == errno.EADDRINUSE else Cause.FAILED
-            name = self.plan.display.name
-            self._end(cause, FAILED, f"could not bind {name}: {error.strerror}")
-            return
-        if objection := sockets.folder_objection():  # it is another one than when we looked
-            self._end(Cause.ADDRESS, FAILED, objection)
-            return
-        marks.note("addresses")
-        if reason := self._fork_server(*(it.fileno() for it in self._addresses)):
-            self._on_server_failed(reason)
 
     def _reserve(self) -> None:
         """Both addresses are bound: see to it that they are also ours where we are."""
@@ -196,7 +175,6 @@ class Holder:
         """
         self._run_all(steps, meanwhile)
         self._end_server()
-        self._release_addresses()
         if len(marks.MARKS) > 1:  # else they were written
             self._write_marks()
 
@@ -204,7 +182,7 @@ class Holder:
         """Run the steps as far back as the addresses, so that all can be brought up again, unless
         somebody wants it to end meanwhile."""
         self._run_all(steps)
-        self._end_server()  # that no bridge had asked for
+        self._end_server()  # that its bridge, which stands still say, has not ended
         self._forget_marks()
         if self.outcome and self.outcome.cause is Cause.RESTART:
             self.outcome = None
@@ -217,9 +195,6 @@ class Holder:
                 self._see_client_end(steps[0])
             if step.kind is Kind.LAST and child:
                 last.append((step, child))
-        if last and self.plan.held and self._server.pid:
-            # The first of them would, by way of the bridge.
-            os.kill(self._server.pid, signal.SIGTERM)
         if meanwhile and not self.helpless:
             self.helpless = not meanwhile()
         for step, child in last:
@@ -233,17 +208,11 @@ class Holder:
     def close(self) -> None:
         """All is down and undone: let those know who asked for it."""
         self._listener.close()
-        self._release_addresses()  # were they not, by a taking down that met something
         if self._reserved is not None:
             self._reserved.close()
         self._release()
         for line in self._lines.values():
             line.close()
-
-    def _release_addresses(self) -> None:
-        if self._addresses:
-            sockets.release(self.plan.display, self._addresses)
-        self._addresses = ()
 
     def let_askers_go(self) -> None:
         """What they asked for is done; those who asked for the end meanwhile wait for that."""
@@ -509,7 +478,7 @@ class Holder:
             return
         words, fds = packet
         match words:
-            case ["serve"] if len(fds) in (0, server.LISTEN_FDS):
+            case ["serve"] if len(fds) == server.LISTEN_FDS:
                 self._serve(line, fds)
             case ["ready", text, serves] if line is self._bridge and _is_moment(serves):
                 self._answered = True
@@ -545,9 +514,8 @@ class Holder:
     # -- the server --
 
     def _serve(self, line: socket.socket, fds: list[int]) -> None:
-        """A bridge wants a server: give it the one that waits for it, or fork it, or tell the
-        bridge to, as the plan says."""
-        if self._bridge is not None or (self._server.pid and not self._server.waiting):
+        """A bridge wants a server: fork it, or tell the bridge to, as the plan says."""
+        if self._bridge is not None or self._server.pid:
             sockets.send(line, "refused", f"a server runs on {self.plan.display.name} already")
             return
         timeout = f"{self.plan.timeout:g}"
@@ -562,18 +530,12 @@ class Holder:
                 sockets.send(line, "refused", "the server's command line is too long")
             marks.note("forked")
             return
-        if not (self._server.waiting or fds):
-            sockets.send(line, "refused", "no descriptors came with the request")
-            return
         self._bridge = line
-        if not self._server.waiting and (reason := self._fork_server(*fds)):
+        if reason := self._fork_server(*fds):
             sockets.send(line, "refused", reason)  # it says so to those who wait, then to us
             return
-        given = (*self._server.waiting, *(it.fileno() for it in self._addresses))
-        sockets.send(line, "forked", timeout, self.plan.where, fds=given)
-        self._server.let_go()
-        if self._server.ended_early is not None:
-            sockets.send(line, "ended", str(self._server.ended_early))
+        sockets.send(line, "forked", timeout, self.plan.where, fds=self._server.descriptors)
+        self._server.hand_over()
 
     def _fork_server(self, path: int, abstract: int) -> str:
         """Put our VT on the screen and fork the server there; why that could not be, or nothing."""
@@ -594,8 +556,6 @@ class Holder:
 
     def _on_server_end(self, status: int) -> None:
         """The server that we forked has ended: only its parent knows how, so tell its bridge."""
-        if self._server.waiting:
-            return
         if self._bridge is None or not sockets.send(self._bridge, "ended", str(status)):
             self._on_server_gone(status, "")
 

@@ -60,9 +60,8 @@ class Facts(NamedTuple):
     is to have of the login shell and of files. `graphical`: graphical-session.target is active.
     `setuid`: the server's program is. `prepared_by`: client.PREPARATIONS whose files are there.
     `chooser`: what in Xorg's own configuration chooses a graphics device, "" if nothing does.
-    `network`: the user manager is in our network namespace. `untold`: the id of our login session
-    where logind tells nothing of it. `desktop`: that of another one with a desktop that is not
-    xsession's, and has the manager's DISPLAY.
+    `untold`: the id of our login session where logind tells nothing of it. `desktop`: that of
+    another one with a desktop that is not xsession's, and has the manager's DISPLAY.
     """
 
     uid: int
@@ -85,7 +84,6 @@ class Facts(NamedTuple):
     complaints: tuple[str, ...] = ()
     prepared_by: tuple[str, ...] = ()
     chooser: str = ""
-    network: bool = True
     untold: str = ""
     desktop: str = ""
 
@@ -135,7 +133,6 @@ class Plan(NamedTuple):
     stopping: float
     write_units: bool
     private: bool
-    held: bool  # the holder binds the addresses and forks the server at once: see make
     shared: Mapping[str, Variable] = EMPTY
     own: Mapping[str, str] = EMPTY
     passed: Mapping[str, str] = EMPTY
@@ -170,9 +167,7 @@ class Plan(NamedTuple):
     def up(self) -> tuple[Step, ...]:
         """The steps that bring the session up, in order. The client need not wait for the server:
         its connection waits in the socket's queue."""
-        steps = []
-        if not self.held:
-            steps.append(Step(Kind.MUST, systemd.start(self.display.socket_unit)))
+        steps = [Step(Kind.MUST, systemd.start(self.display.socket_unit))]
         if self.client:
             steps.append(Step(Kind.SERVER, systemd.start(self.display.service_unit)))
         if self.shared:  # D-Bus first: dbus-broker hands on to the manager, which has the last word
@@ -270,14 +265,14 @@ class Plan(NamedTuple):
         if self.write_units:
             lines += [f"# unit files are written to {self.runtime}/systemd/user"]
             lines += [shlex.join(systemd.daemon_reload())]
-        fds = f"both addresses of {self.display.name} as LISTEN_FDS"
-        if self.held:
-            lines += [f"# at once, with {fds}, which this process binds:", shlex.join(self.server)]
-        for step in self.up:
-            lines.append(str(step))
-            if step.argv == systemd.start(self.display.socket_unit):
-                lines += [f"# with {fds}, when {self.display.service_unit} asks for it:"]
-                lines += [shlex.join(self.server)]
+        first, *others = self.up
+        lines += [
+            str(first),
+            f"# with both addresses of {self.display.name} as LISTEN_FDS,"
+            f" when {self.display.service_unit} asks for it:",
+            shlex.join(self.server),
+            *map(str, others),
+        ]
         if self.client and not self.private:
             targets = (self.display.session_target, self.display.autostart_target)
             then = shlex.join(systemd.start("--no-block", *targets))
@@ -376,10 +371,6 @@ def make(request: Request, facts: Facts) -> Plan:
         stopping=request.stopping,
         write_units=not facts.units,
         private=request.private,
-        # With a client the server is wanted now, and not when somebody connects: what its unit
-        # needs to begin is done beside it. A client in another network namespace would meet the
-        # abstract name of somebody else there.
-        held=bool(client) and place is Place.SESSION and facts.network,
         shared=shared,
         journal=tuple(journal),
         own=own,

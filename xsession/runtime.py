@@ -4,7 +4,6 @@ N/authority    the cookie file of display :N
 N/holder       the holder's listener
 N/environment  what we set in the user manager, and what was there before
 N/record       what the session says of itself
-N/addresses    there if the holder has bound the display's addresses, and not xorg@N.socket
 N/desktop      there if the client has a window manager beside it, and what else a desktop needs
 N/units        there if we wrote the unit files ourselves
 session.env    XDG_SESSION_ID and the like, for units that ask for them (EnvironmentFile=)
@@ -37,7 +36,6 @@ class Folder:
         self.holder = f"{self.path}/holder"
         self.environment = f"{self.path}/environment"
         self.record = f"{self.path}/record"
-        self.addresses = f"{self.path}/addresses"
         self.desktop = f"{self.path}/desktop"
         self.units = f"{self.path}/units"
         self.private = f"{self._all}/session.env"

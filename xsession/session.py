@@ -97,7 +97,6 @@ def look(request: Request, lost: frozenset[int] = frozenset(), asked: Asked | No
         chooser=xorgconf.chooser(request.arguments, {gpu.driver for gpu in gpus})
         if len(gpus) > 1 or request.gpu
         else "",
-        network=sockets.shares_our_network(folder),
         manager=known,
         graphical=graphical,
     )
@@ -265,8 +264,6 @@ def _prepare(plan_: Plan, folder: Folder) -> socket.socket:
             folder.write(
                 folder.private, environment.file(plan_.login.private if plan_.login else {})
             )
-        if plan_.held:
-            folder.write(folder.addresses, b"")
         if plan_.configuration:
             xorgconf.write(plan_.configuration_folder, plan_.configuration)
         if plan_.write_units:
@@ -431,8 +428,6 @@ def _clear(runtime_folder: str, display: Display) -> None:
     ):
         if process.run(command).status == NOT_FOUND:
             return  # no program can be run; who clears next shall find it all
-    if os.path.exists(folder.addresses):  # else they are xorg@N.socket's, which removes its own
-        sockets.remove(display)
     # Our socket may still be about to stop, which a manager that has read anew that it has no
     # file could not do in order: the path of the display would stay. Then it forgets it anyway.
     _undo(runtime_folder, display, reload=False)

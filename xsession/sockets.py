@@ -62,34 +62,6 @@ def taken(display: Display) -> str:
     return "" if owner == os.getuid() else f"{display.path} belongs to uid {owner}"
 
 
-def bind(display: Display) -> tuple[socket.socket, socket.socket]:
-    """Listeners at both addresses, the path's and the abstract one. OSError if one is another's.
-
-    The abstract one is bound first: it cannot be left over, so it is the lock. Who has it may
-    remove a path at which nobody listens.
-    """
-    abstract, path = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
-    try:
-        abstract.bind(display.abstract)
-        _remove_left_over(display)
-        _bind_private(path, display.path)
-        for listener in (path, abstract):
-            listener.listen(socket.SOMAXCONN)
-    except OSError:
-        abstract.close()
-        path.close()
-        raise
-    return path, abstract
-
-
-def release(display: Display, listeners: Iterable[socket.socket]) -> None:
-    """Give back what `bind` has bound."""
-    with contextlib.suppress(OSError):
-        os.unlink(display.path)
-    for listener in listeners:
-        listener.close()
-
-
 def remove(display: Display) -> None:
     """Remove the path of a display if it is ours and nobody listens there. Who has bound it and
     is about to listen has the abstract address."""

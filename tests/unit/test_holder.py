@@ -2,7 +2,6 @@
 as are sockets, server and steps; each program is a small one that does one thing."""
 
 import contextlib
-import errno
 import os
 import resource
 import signal
@@ -19,9 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xsession import display, forked, plan, process, sockets
+from xsession import forked, plan, sockets
 from xsession.client import Client
-from xsession.display import Display
 from xsession.holder import MOST_LINES, Cause, Holder, Outcome, take_signals
 from xsession.logind import LoginSession
 from xsession.plan import Facts, Kind, Plan, Request, Step
@@ -30,7 +28,6 @@ from xsession.runtime import Folder
 from xsession.tty import Terminal
 from xsession.udev import Gpu
 
-DISPLAY = Display(0)
 STAYS = "exec sleep 600"
 
 
@@ -49,12 +46,7 @@ def signals() -> Iterator[Signals]:
 
 @pytest.fixture
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A runtime folder, and a folder of addresses that is as good as root's. Of the other programs
-    there is none."""
-    (tmp_path / "X11").mkdir()
-    for module in (display, sockets):
-        monkeypatch.setattr(module, "FOLDER", str(tmp_path / "X11"))
-    monkeypatch.setattr(sockets, "folder_objection", lambda: "")
+    """A runtime folder. Of the programs of others there is none."""
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return tmp_path
 
@@ -85,7 +77,7 @@ def planned(runtime: Path, server: str, *, listen: bool = False, vt: bool = Fals
         units=True,
     )
     made = plan.make(Request(listen=listen), facts)
-    assert made.held is not listen and made.login
+    assert made.login
     return made._replace(login=made.login._replace(active=False) if vt else None, gpu=None)
 
 
@@ -95,8 +87,14 @@ def read(path: Path) -> str:
     return text.strip() if text.endswith("\n") else ""
 
 
+def ask_for_a_server(bridge: socket.socket) -> None:
+    """As the bridge does; for the addresses something else will do."""
+    with open(os.devnull) as null:
+        sockets.send(bridge, "serve", fds=[null.fileno()] * 2)
+
+
 class Held:
-    """A holder whose server has been begun, if its plan has it so; all is down at the end."""
+    """A holder that runs the steps and serves; all is down at the end."""
 
     def __init__(self, plan: Plan, signals: Signals, *steps: Step) -> None:
         signals.read()  # those of the holder before this one
@@ -216,31 +214,6 @@ def test_without_descriptors_it_waits_for_one(
     assert logged == ["a connection was not accepted: Too many open files"]
 
 
-# -- servers that end too early --
-
-
-def test_a_server_that_ends_before_a_bridge_asks(runtime: Path, signals: Signals) -> None:
-    """The bridge is given all the same what the server has said, and how it ended."""
-    with Held(planned(runtime, "echo 0 >&5; echo no screens >&2; exit 3"), signals) as held:
-        assert process.readable(signals.fd, 10), "the server's end"
-        with held.line() as bridge, held.line() as other:
-            sockets.send(bridge, "serve")
-            sockets.send(other, "stop")
-            assert held.ends().cause is Cause.STOP
-            packet = sockets.receive(bridge)
-            assert packet
-            words, (pidfd, ready, said, path, abstract) = packet
-            assert words == ["forked", "30", ""]
-            assert process.readable(pidfd, 0), "it has ended"
-            assert os.read(ready, 100) == b"0\n"
-            assert os.read(said, 100) == b"no screens\n"
-            addresses = [socket.socket(fileno=it).getsockname() for it in (path, abstract)]
-            assert addresses == [DISPLAY.path, DISPLAY.abstract.encode()]
-            sockets.close((pidfd, ready, said))
-            assert sockets.receive(bridge) == (["ended", "3"], [])
-    assert not os.path.exists(DISPLAY.path)
-
-
 # -- a refusal --
 
 
@@ -258,8 +231,7 @@ def test_a_refusal_is_told_once_and_by_the_bridge(
     monkeypatch.setattr(syslog, "syslog", lambda _, text: logged.append(text))
     made = planned(runtime, STAYS, listen=True, vt=True)
     with Held(made, signals) as held, held.line() as bridge, held.line() as other:
-        with open(os.devnull) as null:
-            sockets.send(bridge, "serve", fds=[null.fileno()] * 2)
+        ask_for_a_server(bridge)
         reason = "could not put seat0, vt1 on the screen: not you"
         sockets.send(bridge, "failed", reason)
         sockets.send(other, "stop")
@@ -272,17 +244,19 @@ def test_a_refusal_is_told_once_and_by_the_bridge(
 def test_a_server_that_was_not_given_its_device_is_tried_once_more(
     runtime: Path, signals: Signals
 ) -> None:
-    with Held(planned(runtime, STAYS), signals) as held, held.line() as bridge:
-        first = held.holder._server.pid
-        sockets.send(bridge, "serve")
-        sockets.send(bridge, "inactive", "no device")
-        assert held.holder.wait().cause is Cause.RESTART
+    with Held(planned(runtime, STAYS), signals) as held:
+        with held.line() as bridge:
+            ask_for_a_server(bridge)
+            sockets.send(bridge, "inactive", "no device")
+            assert held.holder.wait().cause is Cause.RESTART
+        held.holder._turn()  # its line is closed when the unit has been stopped
         held.holder.go_back(())
         assert held.holder.outcome is None
         held.holder.bring_up(())
-        assert held.holder._server.pid not in (0, first)
-        sockets.send(bridge, "inactive", "no device")
-        assert held.holder.wait() == (Cause.FAILED, 125, "no X server on :0: no device")
+        with held.line() as bridge:
+            ask_for_a_server(bridge)
+            sockets.send(bridge, "inactive", "no device")
+            assert held.holder.wait() == (Cause.FAILED, 125, "no X server on :0: no device")
 
 
 # -- the client --
@@ -325,7 +299,7 @@ def test_a_client_has_its_time_after_its_server(runtime: Path, signals: Signals)
     watcher = program(runtime / "bin" / "systemd-run", "sleep 0.5; exit 0")
     step = Step(Kind.CLIENT, (watcher,))
     with Held(planned(runtime, STAYS), signals, step) as held, held.line() as bridge:
-        sockets.send(bridge, "serve")
+        ask_for_a_server(bridge)
         sockets.send(bridge, "ended", "0", "")
         assert held.ends().cause is Cause.SERVER
         bridge.close()
@@ -336,7 +310,7 @@ def test_a_client_has_its_time_after_its_server(runtime: Path, signals: Signals)
 
 def test_the_bridge_is_told_when_the_terminal_is_freed(runtime: Path, signals: Signals) -> None:
     with Held(planned(runtime, STAYS), signals) as held, held.line() as bridge:
-        sockets.send(bridge, "serve")
+        ask_for_a_server(bridge)
         while held.holder._bridge is None:
             held.holder._turn()
         os.kill(os.getpid(), signal.SIGHUP)
@@ -358,29 +332,6 @@ def test_a_stop_during_a_restart_begins_no_server(runtime: Path, signals: Signal
         assert held.ends().cause is Cause.STOP
 
 
-@pytest.mark.parametrize(
-    ("number", "cause"), [(errno.EADDRINUSE, Cause.ADDRESS), (errno.EROFS, Cause.FAILED)]
-)
-def test_addresses_that_cannot_be_bound(
-    runtime: Path,
-    signals: Signals,
-    monkeypatch: pytest.MonkeyPatch,
-    number: int,
-    cause: Cause,
-) -> None:
-    """Another display is tried only where this one is another's, and nobody wants an end."""
-
-    def bind(_: Display) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(sockets, "bind", bind)
-    with Held(planned(runtime, STAYS), signals) as held:
-        outcome = held.ends()
-        assert (outcome.cause, os.strerror(number) in outcome.reason) == (cause, True)
-        held.holder._end(Cause.STOP)
-        assert held.ends().cause is (Cause.STOP if cause is Cause.ADDRESS else cause)
-
-
 # -- what cannot be ended --
 
 # ptrace(2): whoever traces a process is the first to hear of its end, its parent waits for that.
@@ -397,7 +348,11 @@ def test_a_server_that_cannot_be_ended_keeps_nobody(
     runtime: Path, signals: Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forked, "KILL_AFTER", 0.2)
-    with Held(planned(runtime, f"echo $$ >{runtime}/pid; {STAYS}"), signals) as held:
+    made = planned(runtime, f"echo $$ >{runtime}/pid; {STAYS}")
+    with Held(made, signals) as held, held.line() as bridge:
+        ask_for_a_server(bridge)
+        while not held.holder._server.pid:
+            held.holder._turn()
         while not (pid := read(runtime / "pid")):
             time.sleep(0.01)
         with subprocess.Popen(

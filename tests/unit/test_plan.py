@@ -70,7 +70,6 @@ def test_a_start_on_vt1() -> None:
         stopping=5.0,
         write_units=False,
         private=False,
-        held=True,
         shared=SHARED,
         journal=(
             *(Entry(name, None, value, "xsession") for name, value in OURS.items()),
@@ -354,28 +353,15 @@ def unordered(step: Step) -> Step:
 
 
 def test_up_server_environment_client() -> None:
-    """The addresses are bound, and the server is forked, by the holder and before all of them."""
+    """The addresses first; the server is begun, and not waited for."""
     made = plan.make(Request(), FACTS)
-    assert made.held
     expected = (
+        Step(Kind.MUST, systemd.start("xorg@0.socket")),
         Step(Kind.SERVER, systemd.start("xorg@0.service")),
         *EXPORT,
         Step(Kind.CLIENT, CLIENT, {**OURS, **VT1_PRIVATE}),
     )
     assert list(map(unordered, made.up)) == list(map(unordered, expected))
-
-
-def test_where_the_holder_does_not_bind_the_addresses() -> None:
-    """In another network namespace than the manager's, where the clients are; without a client;
-    and where the server runs in the unit."""
-    for request, facts in (
-        (Request(), FACTS._replace(network=False)),
-        (Request(listen=True), FACTS),
-        (Request(server="xvfb"), FACTS._replace(programs={"xvfb": "/usr/bin/Xvfb"})),
-    ):
-        made = plan.make(request, facts)
-        assert not made.held
-        assert made.up[0] == Step(Kind.MUST, systemd.start("xorg@0.socket"))
 
 
 def test_down_client_first_then_server_and_addresses_in_one() -> None:
@@ -397,8 +383,8 @@ def test_listen_starts_no_server_and_no_client() -> None:
 
 def test_a_script_ends_with_its_helpers_and_a_program_does_not() -> None:
     script = FACTS._replace(client=Client(("/home/alice/.xinitrc",), script=True))
-    assert "--property=KillMode=control-group" in plan.make(Request(), script).up[3].argv
-    assert "--property=KillMode=process" in plan.make(Request(), FACTS).up[3].argv
+    assert "--property=KillMode=control-group" in plan.make(Request(), script).up[4].argv
+    assert "--property=KillMode=process" in plan.make(Request(), FACTS).up[4].argv
 
 
 @pytest.mark.parametrize(
@@ -413,14 +399,14 @@ def test_resources_come_before_a_client_that_does_not_load_them_itself(
     client: Client, request_: Request, prepared: bool
 ) -> None:
     facts = FACTS._replace(client=client, prepared_by=("xsession-resources@{number}.service",))
-    argv = plan.make(request_, facts).up[3].argv
+    argv = plan.make(request_, facts).up[4].argv
     assert ("--property=Wants=xsession-resources@0.service" in argv) is prepared
 
 
 def test_units_as_the_client() -> None:
     client = Client(units=("awesome.service", "dunst.service"), target="wm.target")
     made = plan.make(Request(), FACTS._replace(client=client))
-    assert made.up[3:] == (
+    assert made.up[4:] == (
         Step(Kind.CLIENT, systemd.watch("awesome.service", "dunst.service")),
         Step(Kind.MAY, systemd.start("--no-block", "wm.target", MANAGED)),
     )
@@ -431,8 +417,8 @@ def test_a_private_display_is_in_no_environment_but_its_clients() -> None:
     facts = FACTS._replace(running=(Display(3),), graphical=True)
     made = plan.make(Request(private=True), facts)
     assert made.shared == {}
-    assert [step.kind for step in made.up] == [Kind.SERVER, Kind.CLIENT]
-    assert made.up[1].variables == {**OURS, **VT1_PRIVATE}
+    assert [step.kind for step in made.up] == [Kind.MUST, Kind.SERVER, Kind.CLIENT]
+    assert made.up[2].variables == {**OURS, **VT1_PRIVATE}
     assert made.down[0].argv == systemd.stop("xsession-client@0.service")
 
 
@@ -460,7 +446,8 @@ def test_the_dry_run_of_a_start_with_our_own_unit_files() -> None:
         f"# a new MIT-MAGIC-COOKIE-1 is written to {AUTHORITY}, mode 0600",
         "# unit files are written to /run/user/1000/systemd/user",
         "systemctl --user daemon-reload",
-        "# at once, with both addresses of :0 as LISTEN_FDS, which this process binds:",
+        "systemctl --user start xorg@0.socket",
+        "# with both addresses of :0 as LISTEN_FDS, when xorg@0.service asks for it:",
         f"{XORG} :0 vt1 -keeptty -novtswitch -logfile {RUNTIME}/xsession/Xorg.0.log"
         f" -auth {AUTHORITY} -nolisten tcp -noreset -displayfd 5 -verbose 3",
         "systemctl --user start xorg@0.service",

@@ -252,41 +252,6 @@ def test_a_folder_of_somebody_else(folder: Path) -> None:
     assert sockets.folder_objection() == f"{folder} belongs to uid 65534, not to root"
 
 
-@pytest.mark.parametrize("left_over", [True, False])
-def test_both_addresses_are_bound_and_given_back(folder: Path, left_over: bool) -> None:
-    if left_over:
-        with bound(str(folder / "X5")):
-            pass
-    mask = os.umask(0o022)
-    listeners = sockets.bind(Display(5))
-    assert os.umask(mask) == 0o022, "the mask is as it was"
-    assert stat.S_IMODE((folder / "X5").stat().st_mode) == 0o600
-    assert [it.getsockname() for it in listeners] == [
-        str(folder / "X5"),
-        Display(5).abstract.encode(),
-    ]
-    for address in (Display(5).path, Display(5).abstract):
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(address)
-    with pytest.raises(OSError, match="in use"):
-        sockets.bind(Display(5))
-    assert (folder / "X5").exists(), "a second one takes nothing from the first"
-    sockets.release(Display(5), listeners)
-    assert list(folder.iterdir()) == []
-    assert sockets.taken(Display(5)) == ""
-
-
-@pytest.mark.parametrize("which", ["path", "abstract"])
-def test_both_addresses_or_none(folder: Path, which: str) -> None:
-    with bound(getattr(Display(5), which)):
-        before = list(folder.iterdir())
-        with pytest.raises(OSError, match="in use"):
-            sockets.bind(Display(5))
-        assert list(folder.iterdir()) == before
-    sockets.remove(Display(5))
-    assert sockets.taken(Display(5)) == ""
-
-
 def test_a_path_that_is_served_is_not_removed(folder: Path) -> None:
     with bound(str(folder / "X5")):
         sockets.remove(Display(5))
