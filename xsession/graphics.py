@@ -25,7 +25,7 @@ def _look(name: str, seconds: float) -> tuple[tuple[Gpu, ...], bool]:
         )
 
     found = udev.gpus(name)
-    if not seconds or complete(found) or udev.no_drivers():
+    if not seconds or complete(found) or udev.no_drivers() or not udev.runs():
         return found, False
     print(
         f"xsession: waiting for the graphics device of {name}, {seconds:g} s at most",

@@ -550,8 +550,7 @@ class Holder:
         except OSError as error:
             return f"could not execute {error.filename or self.plan.server[0]}: {error.strerror}"
         marks.note("forked")
-        if self.plan.gpu:
-            self._log(str(self.plan.gpu))
+        self._log(self.plan.graphics)
         return ""
 
     def _on_server_end(self, status: int) -> None:

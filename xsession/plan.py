@@ -145,6 +145,14 @@ class Plan(NamedTuple):
     configuration: str = ""  # Xorg's section that makes it take `gpu`, where it would not
 
     @property
+    def graphics(self) -> str:
+        """What it draws on, in a person's words; nothing for a server that is only memory."""
+        if self.place is not Place.SESSION or self.login is None:
+            return ""
+        none = f"{self.login.seat}: udev knows no graphics device; Xorg's own configuration decides"
+        return str(self.gpu or none)
+
+    @property
     def where(self) -> str:
         """The place of the server in a person's words: `seat0, vt1`; nothing for one without."""
         if self.place is not Place.SESSION or self.login is None:
@@ -255,7 +263,7 @@ class Plan(NamedTuple):
         lines = [
             f"# display {self.display.name}, {self.where or 'no seat'};"
             f" the server is forked by {_WHO[self.place]}",
-            *([f"# {self.gpu}"] if self.gpu else []),
+            *([f"# {self.graphics}"] if self.graphics else []),
             f"install -d -m 0700 {self.folder}",
             f"# a new MIT-MAGIC-COOKIE-1 is written to {self.authority}, mode 0600",
         ]
@@ -482,8 +490,11 @@ def _other_vt(vt: int) -> str:
     return f"log in on VT {vt}{keys} and start it there; or, as root: {by_root}"
 
 
-def _gpu(request: Request, facts: Facts, login: LoginSession) -> tuple[seat.Choice, str]:
-    """The graphics device to take, and what Xorg must be told to take it."""
+def _gpu(request: Request, facts: Facts, login: LoginSession) -> tuple[seat.Choice | None, str]:
+    """The graphics device to take, and what Xorg must be told to take it. On seat0, which is there
+    without any, Xorg may be configured for what is none (its dummy driver, say)."""
+    if login.vt and not request.gpu and not seat.candidates(facts.gpus, login.seat):
+        return None, ""
     choice = seat.choose(facts.gpus, login.seat, request.gpu)
     if request.gpu and facts.chooser:
         raise Failure(

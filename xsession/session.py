@@ -220,8 +220,8 @@ def start(request: Request, asked: Asked) -> int:
             facts = look(request, lost, asked)
             marks.note("looked")
             plan_ = plan.make(request, facts)
-            if request.explain and plan_.gpu:
-                print(f"xsession: {plan_.gpu}", file=sys.stderr)
+            if request.explain and plan_.graphics:
+                print(f"xsession: {plan_.graphics}", file=sys.stderr)
             for complaint in plan_.complaints:
                 print(f"xsession: {complaint}", file=sys.stderr, flush=True)
             folder = Folder(plan_.runtime, plan_.display)

@@ -160,6 +160,11 @@ def wait(enough: Callable[[tuple[Gpu, ...]], bool], seat: str, seconds: float) -
         monitor.poll(deadline.left)
 
 
+def runs() -> bool:
+    """Whether there is a udevd, of whom alone one hears of devices: systemd-udevd.socket."""
+    return os.path.exists("/run/udev/control")
+
+
 def no_drivers() -> bool:
     """Whether the kernel was told to load no graphics driver."""
     return "nomodeset" in _read("/proc/cmdline").split()

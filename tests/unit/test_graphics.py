@@ -10,12 +10,13 @@ FIRMWARE = Gpu("card0", "simple-framebuffer", False, "seat0", "/sys/card0")
 
 
 @pytest.mark.parametrize(
-    ("found", "seconds", "no_drivers", "waits"),
+    ("found", "seconds", "udevd", "no_drivers", "waits"),
     [
-        ((CARD1,), 10.0, False, False),
-        ((), 10.0, False, True),
-        ((), 0.0, False, False),
-        ((), 10.0, True, False),
+        ((CARD1,), 10.0, True, False, False),
+        ((), 10.0, True, False, True),
+        ((), 0.0, True, False, False),
+        ((), 10.0, False, False, False),
+        ((), 10.0, True, True, False),
     ],
 )
 def test_whether_it_waits(
@@ -23,11 +24,13 @@ def test_whether_it_waits(
     capsys: pytest.CaptureFixture[str],
     found: tuple[Gpu, ...],
     seconds: float,
+    udevd: bool,
     no_drivers: bool,
     waits: bool,
 ) -> None:
     monkeypatch.setattr(udev, "gpus", lambda _: found)
     monkeypatch.setattr(udev, "without_driver", lambda: ())
+    monkeypatch.setattr(udev, "runs", lambda: udevd)
     monkeypatch.setattr(udev, "no_drivers", lambda: no_drivers)
     monkeypatch.setattr(udev, "wait", lambda *_: (CARD1,))
     assert graphics.look("seat0", seconds) == ((CARD1,) if waits else found, waits)
@@ -54,6 +57,7 @@ def test_what_came_late(
 ) -> None:
     monkeypatch.setattr(udev, "gpus", lambda _: ())
     monkeypatch.setattr(udev, "without_driver", lambda: ())
+    monkeypatch.setattr(udev, "runs", lambda: True)
     monkeypatch.setattr(udev, "no_drivers", lambda: False)
     monkeypatch.setattr(udev, "wait", lambda *_: came)
     assert graphics.look("seat0", 10.0) == (came, True)
@@ -91,6 +95,7 @@ def test_the_framebuffer_that_firmware_left_comes_first(
     monkeypatch.setattr(
         udev, "without_driver", lambda: () if gpus("seat0") == (CARD1,) else (bare,)
     )
+    monkeypatch.setattr(udev, "runs", lambda: True)
     monkeypatch.setattr(udev, "no_drivers", lambda: False)
     found, waited = graphics.look("seat0", 5.0 if real_comes else 0.2)
     assert waited

@@ -107,6 +107,12 @@ def test_xorg_is_told_of_a_graphics_device_that_it_would_not_take_itself() -> No
     assert "-configdir" not in left.server
 
 
+def test_where_udev_knows_no_graphics_device_xorg_is_left_to_its_configuration() -> None:
+    made = plan.make(Request(), FACTS._replace(gpus=(CARD._replace(seat="seat1"),)))
+    assert (made.gpu, made.configuration) == (None, "")
+    assert made.graphics in str(made)
+
+
 def test_a_start_on_a_seat_without_vts() -> None:
     made = plan.make(Request(), SEAT1)
     assert made.server == (XORG, ":0", "-seat", "seat1", *LOG, *COMMON, "-verbose", "3")
@@ -228,9 +234,9 @@ REFUSALS = {
         "find it: ps -t tty1 -o pid,args; or log in on another VT",
     ),
     "no graphics device": (
-        *(Request(), FACTS._replace(gpus=(CARD._replace(seat="seat1"),))),
-        "seat0 has no graphics device (udev knows none with tag master-of-seat)",
-        "look at the seat: xsession seats; loginctl seat-status seat0",
+        *(Request(), SEAT1._replace(gpus=(CARD,))),
+        "seat1 has no graphics device (udev knows none with tag master-of-seat)",
+        "look at the seat: xsession seats; loginctl seat-status seat1",
     ),
     "a graphics device that is not there": (
         *(Request(gpu="nouveau"), FACTS),
