@@ -108,6 +108,8 @@ class Holder:
         self._children: dict[int, tuple[Child, Callable[[Child, int], None]]] = {}
         self._server = Forked()
         self._bridge: socket.socket | None = None
+        self._last_words: Deadline | None = None  # of the bridge, on the server's end
+        self._put_off = False  # until then: see _reap
         self._answered = False
         self._tried_again = False  # see _on_inactive
         self._all_begun = False  # of the steps up
@@ -270,12 +272,29 @@ class Holder:
     def _turn(self, deadline: Deadline | None = None) -> None:
         """Wait for events and serve them: lines before children, so that what a bridge said
         comes before the end of a client that it caused."""
-        timeout = None if deadline is None else deadline.left * 1000 + 1
-        ready = [fd for fd, _ in self._poll.poll(timeout)]
+        limits = [it.left for it in (deadline, self._last_words) if it]
+        if self._put_off and not self._last_words:
+            limits = [0]
+        ready = [fd for fd, _ in self._poll.poll(min(limits) * 1000 + 1 if limits else None)]
         self._read_from(self._listener.fileno(), self._accept)  # again, where there was no room
         for fd in sorted(ready, key=lambda fd: fd == self._signals.fd):
             if fd in self._readers:
                 self._readers[fd]()
+        self._reap()
+
+    def _reap(self) -> None:
+        """See who has ended: the server, then children. Not the latter while a bridge is to tell of
+        the server's end, as that of the client follows from it."""
+        if (status := self._server.reap()) is not None:
+            self._on_server_end(status)
+        if self._last_words and not self._last_words.left:
+            self._last_words = None
+        self._put_off = self._last_words is not None
+        for pid in () if self._put_off else list(self._children):
+            if (ended := os.waitpid(pid, os.WNOHANG))[0]:
+                child, then = self._children.pop(pid)
+                then(child, process.exit_status(ended[1]))
+                child.close()
 
     def _end(self, cause: Cause, status: int = 0, reason: str = "") -> None:
         first = self.outcome is None  # it counts, the others follow from it
@@ -288,13 +307,6 @@ class Holder:
         for number in self._signals.read():
             if number in ENDING:
                 self._end(Cause.SIGNAL, BY_SIGNAL + number)
-        if (status := self._server.reap()) is not None:
-            self._on_server_end(status)
-        for pid in list(self._children):
-            if (ended := os.waitpid(pid, os.WNOHANG))[0]:
-                child, then = self._children.pop(pid)
-                then(child, process.exit_status(ended[1]))
-                child.close()
 
     def _on_devices(self) -> None:
         """Something happened to the machine's devices, perhaps to the one that is drawn on."""
@@ -488,10 +500,13 @@ class Holder:
                 if self._all_begun:
                     self._write_marks()
             case ["failed", reason] if line is self._bridge:
+                self._last_words = None
                 self._on_server_failed(reason)
             case ["inactive", reason] if line is self._bridge:
+                self._last_words = None
                 self._on_inactive(reason)
             case ["ended", status, reason] if line is self._bridge and _is_status(status):
+                self._last_words = None
                 self._on_server_gone(int(status), reason)
             case ["stop" | "restart" as verb]:
                 self._stop_reading(line.fileno())
@@ -507,7 +522,7 @@ class Holder:
         self._stop_reading(line.fileno())
         del self._lines[line.fileno()]
         if line is self._bridge:
-            self._bridge = None
+            self._bridge = self._last_words = None
             self._on_bridge_gone()
         line.close()
 
@@ -554,9 +569,12 @@ class Holder:
         return ""
 
     def _on_server_end(self, status: int) -> None:
-        """The server that we forked has ended: only its parent knows how, so tell its bridge."""
+        """The server that we forked has ended: only its parent knows how, so tell its bridge,
+        which knows what it said last."""
         if self._bridge is None or not sockets.send(self._bridge, "ended", str(status)):
             self._on_server_gone(status, "")
+        else:
+            self._last_words = Deadline(KILL_AFTER)
 
     def _on_server_failed(self, reason: str) -> None:
         """No server could be had; in the session of a client that is its end."""

@@ -308,6 +308,29 @@ def test_a_client_has_its_time_after_its_server(runtime: Path, signals: Signals)
         assert held.holder.outcome == Outcome(Cause.SERVER)
 
 
+def test_the_client_that_ends_with_its_server_is_not_the_cause(
+    runtime: Path, signals: Signals
+) -> None:
+    """Whoever is quicker: what the bridge has yet to tell of the server's end came first."""
+    program(runtime / "bin" / "systemctl", "echo ActiveState=inactive; echo ExecMainStatus=1")
+    watcher = program(runtime / "bin" / "systemd-run", f"while [ -e {runtime}/on ]; do :; done")
+    (runtime / "on").touch()
+    made = planned(runtime, STAYS)
+    with Held(made, signals, Step(Kind.CLIENT, (watcher,))) as held, held.line() as bridge:
+        ask_for_a_server(bridge)
+        while not held.holder._server.pid:
+            held.holder._turn()
+        os.kill(held.holder._server.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, held.holder._server.pid, os.WEXITED | os.WNOWAIT)
+        (runtime / "on").unlink()
+        deadline = Deadline(0.5)
+        while deadline.left:
+            held.holder._turn(deadline)
+        assert held.holder.outcome is None
+        sockets.send(bridge, "ended", "137", "the server ended, and said why")
+        assert held.ends() == (Cause.SERVER, 125, "the server ended, and said why")
+
+
 def test_the_bridge_is_told_when_the_terminal_is_freed(runtime: Path, signals: Signals) -> None:
     with Held(planned(runtime, STAYS), signals) as held, held.line() as bridge:
         ask_for_a_server(bridge)
