@@ -326,7 +326,7 @@ def shell(line: str) -> int:
 def find(name: str, environ: Mapping[str, str]) -> str:
     """The absolute path of program `name`, looked up in PATH as a shell would.
 
-    Raises FileNotFoundError or PermissionError.
+    Raises FileNotFoundError, PermissionError or IsADirectoryError.
     """
     folders = [""] if "/" in name else environ.get("PATH", os.defpath).split(":")
     seen_but_not_executable = False
@@ -337,7 +337,7 @@ def find(name: str, environ: Mapping[str, str]) -> str:
                 return path
             seen_but_not_executable = True
         elif os.path.isdir(path) and "/" in name:
-            seen_but_not_executable = True
+            raise IsADirectoryError(21, "a folder", name)
     if seen_but_not_executable:
         raise PermissionError(13, "not executable", name)
     raise FileNotFoundError(2, "not found", name)
@@ -355,6 +355,9 @@ def find_program(role: str, name: str, environ: Mapping[str, str]) -> str:
     except FileNotFoundError:
         hint = "is it installed, and its folder in PATH?"
         raise Failure(f"{role} '{name}': not found", hint, NOT_FOUND) from None
+    except IsADirectoryError:
+        hint = f"name a program in it: ls {name}"
+        raise Failure(f"{role} '{name}': is a folder", hint, CANNOT_EXECUTE) from None
     except PermissionError:
         hint = f"to make it executable: chmod +x {name}"
         raise Failure(f"{role} '{name}': not executable", hint, CANNOT_EXECUTE) from None

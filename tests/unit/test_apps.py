@@ -154,7 +154,7 @@ def test_a_terminal(tmp_path: Path, environ: dict[str, str]) -> None:
     [
         ("none", "program 'none': not found", 127),
         ("", "program '': not found", 127),
-        ("./", "program './': not executable", 126),
+        ("./", "program './': is a folder", 126),
         ("none.desktop", "application 'none.desktop': not found", 127),
         ("none.desktop:x", "application 'none.desktop': not found", 127),
         ("./none.desktop", "{here}/none.desktop: not found", 127),
