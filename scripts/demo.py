@@ -8,98 +8,88 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import image
-from machine import Container, Guest, Machine, MachineError, install
+from machine import Box, BoxError, patience, vts_objection
 
 HERE = Path(__file__).resolve().parent
-PICTURE = Path("demo.png")
-SUITE = "bookworm"
+PICTURE = Path("demo.png").absolute()
 
-# Started from outside, as an icon or a timer would: the manager knows the display.
-TERMINAL = (
-    "systemd-run --user --quiet --collect --unit=demo-terminal --slice=app.slice"
-    # The shell's prompt would change the title, by which the window is found.
-    " xterm -title demo-terminal -xrm 'XTerm*allowTitleOps: false'"
-    " -fa 'DejaVu Sans Mono' -fs 10 -geometry 100x24+40+60"
-    ' -e bash -c \'systemctl --user list-units "xorg*" "xsession*" "demo*" --no-pager;'
-    " loginctl; touch $XDG_RUNTIME_DIR/demo-told; exec bash'"
-)
-CLOCK = (
-    "systemd-run --user --quiet --collect --unit=demo-clock --slice=app.slice"
-    " xclock -title demo-clock -geometry 220x220-60+60"
-)
-WINDOWS = (
-    "export $(systemctl --user show-environment | grep -E '^(DISPLAY|XAUTHORITY)=')"
-    " && xwininfo -name demo-terminal | grep -q IsViewable"
-    " && xwininfo -name demo-clock | grep -q IsViewable"
-    " && [ -e $XDG_RUNTIME_DIR/demo-told ]"
-)
+# alice's ~/.config/xsession/rc, which `xsession start` runs.
+DESKTOP = """\
+#!/bin/sh
+xsetroot -solid '#2e4057'
+xclock -geometry 220x220-40+40 &
+export SYSTEMD_COLORS=1 SYSTEMD_PAGER=
+xterm -fa 'DejaVu Sans Mono' -fs 10 -geometry 100x34+40+40 -e sh -c '
+    echo "$ systemctl --user status xorg@0.service"
+    systemctl --user -n 0 status xorg@0.service
+    echo; echo "$ systemctl --user list-units"
+    systemctl --user --legend=no list-units "xorg*" "xsession*" "graphical*"
+    echo; echo "$ loginctl"; loginctl
+    touch $XDG_RUNTIME_DIR/shown; exec bash' &
+exec openbox
+"""
+SHOWN = "[ -e $XDG_RUNTIME_DIR/shown ] && systemctl --user -q is-active xsession@0.target"
 
 
-def main() -> None:
-    quick = "--quick" in sys.argv
+def main(suite: str) -> None:
+    objection = vts_objection()
+    if objection:
+        print(f"no VTs for a box ({objection}): the same with Xvfb, from a login without a screen")
     with told("building the package"):
         built = subprocess.run([HERE / "build-deb"], check=True, capture_output=True, text=True)
     deb = Path(built.stdout.splitlines()[-1])
-    image.build(SUITE)
-    with told(f"booting {SUITE}, {'a container' if quick else 'a guest'}"):
-        machine = Container.boot(SUITE) if quick else Guest.boot(SUITE)
-    with machine:
-        with told("installing the package"):
-            install(machine, deb)
-        with told("xsession start: until the display answers"):
-            start(machine)
-        with told("a terminal and a clock: until they are on the screen"):
-            machine.run(f"{TERMINAL} && {CLOCK}", "alice")
-            machine.wait(WINDOWS, 60, "two windows on the screen", user="alice")
-        with told(f"waiting for a picture without changes, {PICTURE.absolute()}"):
-            take_picture(machine)
-        print(f"\n{table(machine)}\n")
-        with told("xsession stop"):
-            machine.run("xsession stop", "alice")
-            machine.wait("! pidof Xorg Xvfb", 30, "the server's end")
-            if isinstance(machine, Guest):
-                machine.wait_for_prompt(30)
+    image.build(suite)
+    with contextlib.ExitStack() as end:
+        with told(f"booting {suite}, {'no VTs' if objection else 'alice logs in on tty1'}"):
+            box = end.enter_context(Box.boot(suite, deb, vts=not objection))
+        with told(f"alice types {command(box)}; until her desktop is there"):
+            start(box)
+        with told(f"a picture of it, {PICTURE}"):
+            take_picture(box)
+        print(f"\n{table(box)}\n")
+        with told("xsession stop, from another login"):
+            box.run("xsession stop", "alice", login=True)
+            if box.vts:
+                box.wait_for_prompt()
+    print(f"\nthe picture: {PICTURE}")
 
 
-def start(machine: Machine) -> None:
-    if isinstance(machine, Guest):
-        machine.type("xsession start openbox\n")
+def command(box: Box) -> str:
+    return "xsession start" if box.vts else "xsession start --server xvfb"
+
+
+def start(box: Box) -> None:
+    box.run("mkdir -p .config/xsession; cat >.config/xsession/rc", "alice", stdin=DESKTOP)
+    box.run("chmod +x .config/xsession/rc", "alice")
+    if box.vts:
+        box.type(f"{command(box)}\n")
     else:
-        machine.run("xsession start --server xvfb openbox >start.log 2>&1 &", "alice")
+        box.run(f"systemd-run -q --uid=alice -p PAMName=login {command(box)}")
     try:
-        machine.wait("systemctl --user is-active 'xorg@*.service'", 60, "xorg@", user="alice")
-    except MachineError as error:
-        said = (
-            machine.console()
-            if isinstance(machine, Guest)
-            else machine.output("cat start.log", "alice")
-        )
-        error.add_note(said)
+        box.wait(SHOWN, 30, "the desktop", user="alice")
+    except BoxError as error:
+        error.add_note(box.screen() if box.vts else box.output("journalctl -b -n 50"))
         raise
 
 
-def take_picture(machine: Guest | Container) -> None:
-    """Until two pictures in a row are the same: all that is mapped has been painted too."""
+def take_picture(box: Box) -> None:
+    """Until two in a row are the same: all that is mapped has been painted too."""
     last = b""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        machine.picture(PICTURE)
+    for _ in patience(20):
+        box.picture(PICTURE)
         if PICTURE.read_bytes() == last:
             return
         last = PICTURE.read_bytes()
-        time.sleep(0.5)
 
 
-def table(machine: Machine) -> str:
+def table(box: Box) -> str:
     """Which process ran where: the user, the unit that holds it, its terminal."""
-    listed = machine.output(
-        "ps -C Xorg,Xvfb,xsession,openbox,xterm,xclock -o user=,tty=,unit=,uunit=,args="
-    )
+    programs = "Xorg,Xvfb,xsession,openbox,xterm,xclock"
+    listed = box.output(f"ps -C {programs} -o user=,tty=,unit=,uunit=,args=")
     rows = [("PROCESS", "USER", "TTY", "UNIT")]
     for line in listed.splitlines():
-        user, tty, unit, user_unit, command = line.split(None, 4)
-        command = command.removeprefix("/usr/bin/python3 -IS ")
-        program, _, rest = command.partition(" ")
+        user, tty, unit, user_unit, words = line.split(None, 4)
+        program, _, rest = words.removeprefix("/usr/bin/python3 -IS ").partition(" ")
         process = f"{Path(program).name} {rest}"[:32].strip()
         where = unit if user_unit == "-" else f"{user_unit} (of {user}'s manager)"
         rows.append((process, user, tty.replace("?", "-"), where))
@@ -116,4 +106,4 @@ def told(what: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

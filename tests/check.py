@@ -1,57 +1,48 @@
-"""The common check around every test on a machine, and the evidence kept of those that fail."""
+"""The common check around every test in a box, and the evidence kept of those that fail."""
 
-import dataclasses
+import contextlib
 import re
-import subprocess
-import time
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import leftovers
 import pytest
-from machine import Guest, Machine, MachineError
-from person import START, type_command, wait_for_end
+from machine import Box, BoxError, patience
 
 FAILURES = Path(__file__).resolve().parent.parent / "dist" / "failures"
 FAILED = pytest.StashKey[bool]()
 
 
-@dataclasses.dataclass(frozen=True)
-class Before:
-    """A machine's state before a test, and where its journal ended."""
-
-    state: leftovers.State
-    cursor: str
-
-    @classmethod
-    def of(cls, machine: Machine) -> "Before":
-        return cls(leftovers.look(machine), leftovers.cursor(machine))
-
-
-def check(
-    machine: Machine, before: Before, request: pytest.FixtureRequest, *, patience: float
-) -> None:
-    """After a test: the machine is as it was before, or the test has failed."""
+@contextlib.contextmanager
+def checked(box: Box, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The box is afterwards as it was before, or the test has failed."""
+    before, cursor = leftovers.look(box), leftovers.cursor(box)
+    yield
+    if request.node.stash.get(FAILED, False):
+        keep_evidence(box, request.node.nodeid)
+        return
     marks = request.node.iter_markers("journal")
     allowed = [str(regex) for mark in marks for regex in mark.args]
     try:
-        found = lasting_differences(machine, before.state, patience)
-        if isinstance(machine, Guest):
-            a_person_goes_on(machine, starts=request.node.get_closest_marker("fault") is not None)
-        found += leftovers.unexpected(leftovers.journal_since(machine, before.cursor), allowed)
-    except MachineError as error:
+        found = lasting_differences(box, before)
+        if box.vts:
+            a_person_goes_on(box)
+        found += leftovers.unexpected(leftovers.journal_since(box, cursor), allowed)
+    except BoxError as error:
         found = [f"the check itself: {error}"]
-    if found or request.node.stash.get(FAILED, False):
-        keep_evidence(machine, request.node.nodeid, before.cursor)
+    if found:
+        keep_evidence(box, request.node.nodeid)
     assert not found, "\n".join(["left behind:", *found])
 
 
-def lasting_differences(machine: Machine, before: leftovers.State, patience: float) -> list[str]:
-    end = time.monotonic() + patience
-    while True:
-        found = leftovers.differences(before, leftovers.look(machine))
-        if not found or time.monotonic() > end:
-            return found
-        time.sleep(0.2)
+def lasting_differences(box: Box, before: leftovers.State, timeout: float = 20) -> list[str]:
+    """What differs from before, and goes on doing so."""
+    for _ in patience(timeout):
+        found = leftovers.differences(before, leftovers.look(box))
+        if not found:
+            break
+    return found
 
 
 # What was typed had its effect, and no program but the login shell reads the keys.
@@ -61,35 +52,23 @@ AT_THE_PROMPT = """
 """
 
 
-def a_person_goes_on(guest: Guest, *, starts: bool) -> None:
-    """The shell does what is typed at the prompt; after a fault that is a session as well."""
-    guest.type("touch /tmp/typed\n")
-    guest.wait(AT_THE_PROMPT, 15, "what is typed at the prompt to be done, and to be over")
-    if starts:
-        type_command(guest, f"{START} true")
-        status, screen = wait_for_end(guest)
-        if status:
-            raise MachineError(f"another start ended with status {status}:\n{screen}")
+def a_person_goes_on(box: Box) -> None:
+    """The shell does what is typed at the prompt."""
+    box.type("touch /tmp/typed\n")
+    box.wait(AT_THE_PROMPT, 15, "what is typed at the prompt to be done, and to be over")
 
 
-def keep_evidence(machine: Machine, test: str, start: str) -> None:
+def keep_evidence(box: Box, test: str) -> None:
     """Leave what a person wants to see after a failure in dist/failures/TEST/."""
     folder = FAILURES / re.sub(r"[^\w.-]+", "-", test.removeprefix("tests/"))
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        if isinstance(machine, Guest):
-            machine.picture(folder / "screen.png")
-            (folder / "console.txt").write_text(machine.console() + "\n")
-        journal = f"journalctl --output=short-precise --after-cursor='{start}'"
-        (folder / "journal.txt").write_text(machine.output(journal, timeout=120) + "\n")
-        machine.run(
-            "tar -czf /root/logs.tar.gz --ignore-failed-read --exclude=authority*"
-            " /run/user/*/xsession /home/*/.local/share/xorg /var/log/Xorg* 2>/dev/null",
-            check=False,
-        )
-        machine.pull("/root/logs.tar.gz", folder / "logs.tar.gz")
-        machine.run("rm /root/logs.tar.gz")
-        subprocess.run(["tar", "-xzf", "logs.tar.gz", "--no-same-owner"], cwd=folder, check=True)
-        (folder / "logs.tar.gz").unlink()
-    except (MachineError, OSError, subprocess.CalledProcessError) as error:
-        (folder / "evidence.txt").write_text(f"could not be had: {error}\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if box.vts:
+        (folder / "screen.txt").write_text(box.screen() + "\n")
+    with contextlib.suppress(BoxError):
+        (folder / "journal.txt").write_text(box.output("journalctl -b -o short-precise") + "\n")
+    with contextlib.suppress(BoxError):  # there may be no display any more
+        box.picture(folder / "picture.png")
+    for runtime in box.path("/run/user").iterdir():
+        for log in runtime.glob("xsession/*.log*"):
+            shutil.copyfile(log, folder / log.name)

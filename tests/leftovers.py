@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from machine import Guest, Machine
+from machine import Box
 
 # By what is looked at, the lines seen there.
 State = dict[str, list[str]]
@@ -78,8 +78,8 @@ OF_A_CONSOLE = {
 USERS = {"alice": 1000, "bob": 1001}
 
 
-def look(machine: Machine) -> State:
-    """All that is looked at, in one round trip: an emulated CPU makes each of them felt."""
+def look(box: Box) -> State:
+    """All that is looked at, in one round trip."""
     script = [section(what, command) for what, command in OF_THE_MACHINE.items()]
     for user, uid in USERS.items():
         script.append(
@@ -95,10 +95,10 @@ def look(machine: Machine) -> State:
         script.append("if pgrep -u $user -f 'dbus-daemon --session' >/dev/null; then")
         script += [section(f"{user}'s {what}", it) for what, it in OF_A_BUS.items()]
         script.append("fi")
-    if isinstance(machine, Guest):
+    if box.vts:
         script += [section(what, command) for what, command in OF_A_CONSOLE.items()]
     state: State = {}
-    for part in machine.run("\n".join(script), timeout=120).stdout.split("\n\x1e")[1:]:
+    for part in box.run("\n".join(script), timeout=120).stdout.split("\n\x1e")[1:]:
         what, _, lines = part.partition("\n")
         state[what] = sorted(line.strip() for line in lines.splitlines() if line.strip())
     return state
@@ -140,14 +140,14 @@ CALAMITY = re.compile(r"Traceback \(most recent call last\)|segfault at")
 FIELDS = "PRIORITY,MESSAGE,SYSLOG_IDENTIFIER,_COMM,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT,UNIT,USER_UNIT"
 
 
-def cursor(machine: Machine) -> str:
+def cursor(box: Box) -> str:
     """Where the journal ends now."""
-    shown = machine.output("journalctl --sync; journalctl --lines=0 --show-cursor --quiet")
+    shown = box.output("journalctl --sync; journalctl --lines=0 --show-cursor --quiet")
     return shown.removeprefix("-- cursor: ")
 
 
-def journal_since(machine: Machine, cursor: str) -> list[dict[str, str]]:
-    lines = machine.output(
+def journal_since(box: Box, cursor: str) -> list[dict[str, str]]:
+    lines = box.output(
         "journalctl --sync; journalctl --quiet --output=json"
         f" --output-fields={FIELDS} --after-cursor='{cursor}'",
         timeout=120,

@@ -1,133 +1,92 @@
 """What a person does at alice's prompt on tty1, and what can be seen of it from elsewhere."""
 
 import re
-import time
 from pathlib import Path
 
-from machine import Guest
+from machine import PROMPT, Box, BoxError, patience
 
 PICTURES = Path(__file__).resolve().parent.parent / "dist" / "pictures"
-WHITE, SOME_LINES = b"\xff\xff\xff", 100
-
-# On an emulated CPU what clears up (Python, five times systemctl) takes longer than 10 s at times,
-# and so does a window manager until it shows itself, and a server until it answers.
-PATIENCE = """
-mkdir -p /etc/xdg/xsession
-printf 'session.managed-timeout = 300\\nserver.timeout = 200\\n' >/etc/xdg/xsession/config.toml
-for unit in xorg@.service xsession-client@.service; do
-    mkdir -p /etc/systemd/user/$unit.d
-    printf '[Service]\\nTimeoutStopSec=90s\\n' >/etc/systemd/user/$unit.d/slow.conf
-done
-# Without a GPU these load LLVM, which takes longer than all the rest of the server's start.
-mkdir -p /etc/X11/xorg.conf.d
-cat >/etc/X11/xorg.conf.d/slow.conf <<END
-Section "Module"
-    Disable "glx"
-EndSection
-Section "OutputClass"
-    Identifier "no glamor"
-    MatchDriver "virtio_gpu"
-    Driver "modesetting"
-    Option "AccelMethod" "none"
-EndSection
-END
-runuser -u alice -- env XDG_RUNTIME_DIR=/run/user/1000 systemctl --user daemon-reload
-"""
-
-# As a person would who has a slow computer.
-START = "xsession start --timeout 200"
-LISTEN = "xsession listen --timeout 200"
-READY = "systemctl --user is-active --quiet {unit}"
-
-
-def type_command(guest: Guest, command: str) -> None:
-    """Type a command on a clean screen; its exit status is printed after it."""
-    guest.type(f"clear; {command}; echo status=$?\n")
-
-
-def log_in(guest: Guest, vt: int, user: str = "alice") -> None:
-    """Go to another VT and log in there, up to a clean screen with a prompt."""
-    guest.key(f"ctrl-alt-f{vt}")
-    for question in ("login:", "Password:"):
-        guest.wait(f"grep -aq {question} /dev/vcs{vt}", 60, f"{question} on tty{vt}")
-        guest.type(f"{user}\n")
-    guest.wait(f"grep -aqF '{user}@xsession-guest:~$' /dev/vcs{vt}", 60, f"a prompt on tty{vt}")
-    guest.type("clear\n")
-
-
-def start(guest: Guest, command: str = f"{START} xterm", *, display: int = 0) -> None:
-    """Type a start and wait until the server answers."""
-    type_command(guest, command)
-    wait_until_ready(guest, display)
-
-
-def wait_until_ready(guest: Guest, display: int = 0) -> None:
-    unit = f"xorg@{display}.service"
-    guest.wait(READY.format(unit=unit), 180, f"{unit} to be ready", user="alice")
-
-
-def wait_for_end(guest: Guest) -> tuple[int, str]:
-    """Until the prompt is back: the exit status, and what stands on the console."""
-    guest.wait("grep -aq status= /dev/vcs1", 60, "the command's end")
-    guest.wait_for_prompt(60)
-    screen = guest.console()
-    match = re.search(r"status=(\d+)", screen)
-    assert match, screen
-    return int(match[1]), screen
-
-
-def wait_for_journal(guest: Guest, text: str, times: int = 1, user: str = "alice") -> None:
-    """Until what the user's units say has `text` so many times."""
-    guest.wait(
-        f"[ $(journalctl --user -q -b -o cat | grep -cF '{text}') -ge {times} ]",
-        60,
-        f"{text!r} in the journal",
-        user=user,
-    )
-
-
-def wait_until_managed(guest: Guest, user: str = "alice") -> None:
-    """Until the window manager of the user's session is there, and with it the session."""
-    wait_for_journal(guest, "manages :0", user=user)
-    guest.wait("systemctl --user is-active graphical-session.target", 60, user=user)
-
-
-def picture(guest: Guest, name: str, *, seconds: float = 180) -> None:
-    """Wait until a terminal is on the screen, which is white, and keep that for people to look at:
-    dist/pictures/SUITE-NAME.png."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    path = PICTURES / f"{guest.suite}-{name}.png"
-    deadline = time.monotonic() + seconds
-    while guest.pixels().count(WHITE * 100) < SOME_LINES:
-        if time.monotonic() > deadline:
-            guest.picture(path)
-            raise AssertionError(f"no terminal on the screen after {seconds} s: {path}")
-        time.sleep(0.5)
-    guest.picture(path)
-
-
-def x(command: str, display: int = 0) -> str:
-    """A command line as a program of alice's that was told display and authority."""
-    authority = f"$XDG_RUNTIME_DIR/xsession/{display}/authority"
-    return f"export DISPLAY=:{display} XAUTHORITY={authority}; {command}"
-
-
-def said(screen: str) -> str:
-    """What stands on a console as one line: a VT wraps long lines anywhere."""
-    return screen.replace("\n", "")
-
-
-def stop(guest: Guest) -> None:
-    guest.run("xsession stop", "alice")
-
-
-def pid(guest: Guest, pattern: str) -> int:
-    """The PID of alice's process whose command line matches; a fork of its looks the same."""
-    return int(guest.output(f"pgrep --oldest -u alice -f {pattern!r}"))
-
 
 HOLDER = "^/usr/bin/python3 -IS /usr/bin/xsession (start|listen)"
 BRIDGE = "^/usr/bin/python3 -IS /usr/bin/xsession bridge"
 SERVER = "^/usr/lib/xorg/Xorg :"
 OPENBOX = "^/usr/bin/openbox"
 XTERM = "^/usr/bin/xterm"
+
+ENDED = re.compile(r"status=(\d+)$", re.MULTILINE)
+
+# As a unit or a timer would: the manager knows the display.
+ON_DISPLAY = "export $(systemctl --user show-environment | grep -E '^(DISPLAY|XAUTHORITY)=')"
+
+
+def type_command(box: Box, command: str) -> None:
+    """Type a command on a clean screen; its exit status is printed after it."""
+    box.type("clear\n")
+    for _ in patience(10):
+        if box.screen() == PROMPT:
+            box.type(f"{command}; echo status=$?\n")
+            return
+    raise BoxError(f"{box.name}: what is typed has no effect:\n{box.screen()}")
+
+
+def start(box: Box, command: str = "xsession start openbox", *, display: int = 0) -> None:
+    """Type a start, and wait until the server answers and the client runs."""
+    type_command(box, command)
+    units = f"xorg@{display}.service xsession-client@{display}.service"
+    for _ in patience(20):
+        answer = box.run(f"systemctl --user is-active {units}", "alice", check=False)
+        if answer.stdout.split() == ["active"] * 2:
+            return
+        if ENDED.search(box.screen()):
+            break
+    raise BoxError(f"{box.name}: no session; {answer.stdout}\n{box.screen()}")
+
+
+def wait_until_managed(box: Box, display: int = 0) -> None:
+    """Until the window manager is there, and all that the session starts."""
+    units = f"xsession@{display}.target xdg-desktop-autostart.target"
+    box.wait(
+        f'[ "$(systemctl --user is-active {units} | uniq)" = active ]'
+        ' && [ -z "$(systemctl --user list-jobs --no-legend)" ]',
+        20,
+        f"{units} to be active",
+        user="alice",
+    )
+
+
+def wait_for_end(box: Box) -> tuple[int, str]:
+    """Until the prompt is back: the exit status, and what stands on the console, as one line."""
+    for _ in patience(30):
+        screen = box.screen()
+        match = ENDED.search(screen)
+        if match and screen.endswith(PROMPT):
+            return int(match[1]), screen.replace("\n", "")
+    raise BoxError(f"{box.name}: the command does not end:\n{screen}")
+
+
+def wait_for_text_mode(box: Box) -> None:
+    """Until logind has taken the console back from a server that was not ended in order."""
+    for _ in patience(10):
+        if box.in_text_mode():
+            return
+    raise BoxError(f"{box.name}: tty1 is not in text mode")
+
+
+def stop(box: Box) -> None:
+    """From another login, as over ssh."""
+    box.run("xsession stop", "alice", login=True)
+
+
+def pid(box: Box, pattern: str) -> int:
+    """The PID of alice's process whose command line matches; a fork of its looks the same."""
+    return int(box.output(f"pgrep --oldest -u alice -f '{pattern}'"))
+
+
+def shown(box: Box, unit: str, name: str) -> str:
+    """A property of a unit of alice's manager."""
+    return box.output(f"systemctl --user show '{unit}' -p {name} --value", "alice")
+
+
+def picture(box: Box, name: str) -> None:
+    """Keep for people to look at what the display shows: dist/pictures/SUITE-NAME.png."""
+    box.picture(PICTURES / f"{box.suite}-{name}.png")
