@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from xsession import marks
 from xsession.errors import FAILED, Failure
+from xsession.program import OLD_NAMES
 
 if TYPE_CHECKING:
     import argparse
 
-OLD_NAMES = ("startx", "sx")
 # What the machine has run out of, wherever that was met: what to look at.
 SCARCE = {
     errno.EMFILE: "look at: ulimit -n",

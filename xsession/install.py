@@ -16,8 +16,8 @@ from pathlib import Path
 
 from xsession import account, autologin, process, runtime, systemd, units
 from xsession import files as files_  # here `files` are those of an installation
-from xsession.cli import OLD_NAMES
 from xsession.errors import Failure
+from xsession.program import OLD_NAMES
 from xsession.units import PACKAGE
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 
 PACKAGE = os.path.dirname(os.path.realpath(__file__))
+OLD_NAMES = ("startx", "sx")  # that it may have beside its own: then it is a start
 INSTALLED = "/usr/bin/xsession"  # what the unit files of the distribution call
 
 
