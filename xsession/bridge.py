@@ -121,13 +121,13 @@ class Bridge:
         for name in ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"):
             environ.pop(name, None)  # ours: the server would say READY before anybody was served
         argv = words[divide + 1 :]
-        path, abstract = self._listeners
+        listening = dict(enumerate(self._listeners, server.LISTEN_FDS_START))
         with open("/dev/null", "rb") as null:
-            fds = {0: null.fileno(), 1: journal, 2: journal, 3: path, 4: abstract}
+            fds = {0: null.fileno(), 1: journal, 2: journal, server.DISPLAY_FD: display_fd}
             try:
                 child = process.spawn(
                     argv,
-                    fds={**fds, server.DISPLAY_FD: display_fd},
+                    fds={**fds, **listening},
                     environ=environ,
                     listen_fds=server.LISTEN_FDS,
                 )
@@ -449,7 +449,7 @@ def main(number: int) -> int:
             file=sys.stderr,
         )
         return 125
-    listeners = [3, 4]
+    listeners = [server.LISTEN_FDS_START + it for it in range(server.LISTEN_FDS)]
     for fd in listeners:
         os.set_inheritable(fd, False)
     status = Bridge(display, listeners).run()

@@ -1,8 +1,6 @@
 """The server that the holder has forked, as its parent sees it: its birth, what a bridge is handed
 of it, and its end. Whether the display answers is the bridge's to find out."""
 
-import contextlib
-import fcntl
 import os
 import signal
 from collections.abc import Sequence
@@ -10,7 +8,6 @@ from collections.abc import Sequence
 from xsession import process, server, sockets
 
 KILL_AFTER = 5.0  # seconds from SIGTERM to SIGKILL
-WORDS = 1 << 20  # bytes that a server may say before there is a bridge to hear it
 # Becomes the server, which the kernel then tells if we die, and with us perhaps the bridge.
 WITH_US = ("/usr/bin/setpriv", "--pdeathsig", "TERM", "--")
 
@@ -26,7 +23,7 @@ class Forked:
         self.pid = 0
         self.descriptors: tuple[int, ...] = ()
 
-    def fork(self, argv: Sequence[str], path: int, abstract: int) -> None:
+    def fork(self, argv: Sequence[str], addresses: Sequence[int]) -> None:
         """Fork it with its two listening sockets. Raise OSError if that cannot be done."""
         ours: list[int] = []
         theirs: list[int] = []
@@ -37,9 +34,7 @@ class Forked:
                 theirs.append(other)
             # A pipe, not the bridge's journal stream: journald files a line under the unit of its
             # writer, and a server in the login session is in none of the user manager's.
-            with contextlib.suppress(PermissionError):  # this user has many pipes: pipe(7)
-                fcntl.fcntl(ours[1], fcntl.F_SETPIPE_SZ, WORDS)
-            self.pid = _spawn(argv, path, abstract, *theirs)
+            self.pid = _spawn(argv, addresses, *theirs)
             self.descriptors = (os.pidfd_open(self.pid), *ours)
         except OSError:
             sockets.close(ours)
@@ -74,16 +69,17 @@ class Forked:
         return ended
 
 
-def _spawn(argv: Sequence[str], path: int, abstract: int, display_fd: int, words: int) -> int:
+def _spawn(argv: Sequence[str], addresses: Sequence[int], display_fd: int, words: int) -> int:
     """Standard input is the VT, all that it says goes to its bridge.
 
     In a process group of its own, so that no hang-up, Ctrl-C or Ctrl-Z of the terminal
     reaches it (a SIGHUP resets it and destroys its listeners); it then is a background
     process of the terminal, hence SIGTTOU and SIGTTIN.
     """
+    listening = dict(enumerate(addresses, server.LISTEN_FDS_START))
     return process.spawn(
         (*WITH_US, *argv),
-        fds={0: 0, 1: words, 2: words, 3: path, 4: abstract, server.DISPLAY_FD: display_fd},
+        fds={0: 0, 1: words, 2: words, **listening, server.DISPLAY_FD: display_fd},
         environ=os.environ,
         listen_fds=server.LISTEN_FDS,
         ignore=(signal.SIGTTOU, signal.SIGTTIN),

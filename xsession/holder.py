@@ -5,7 +5,7 @@ session's end: of the client, of the server, or by somebody's wish. No polling; 
 it waits for are descriptors (listener, lines, signals) and children.
 
 Line with the bridge (packets of words, see sockets):
-    bridge → holder   serve + path, abstract                         a server, please
+    bridge → holder   serve + the display's two addresses            a server, please
                       ready TEXT SERVES | failed REASON              how it goes
                       inactive REASON                                it failed for want of its VT
                       ended STATUS REASON
@@ -536,23 +536,22 @@ class Holder:
         timeout = f"{self.plan.timeout:g}"
         self._answered = False
         marks.note("asked")
+        self._bridge = line
         if self.plan.place is Place.UNIT:
             marks.note("forking")
-            self._bridge = line
             environ = (f"{n}={v}" for n, v in self.plan.server_environment.items())
             words = ("run", timeout, *environ, "--", *self.plan.server)
             if not sockets.send(line, *words):
                 sockets.send(line, "refused", "the server's command line is too long")
             marks.note("forked")
             return
-        self._bridge = line
-        if reason := self._fork_server(*fds):
+        if reason := self._fork_server(fds):
             sockets.send(line, "refused", reason)  # it says so to those who wait, then to us
             return
         sockets.send(line, "forked", timeout, self.plan.where, fds=self._server.descriptors)
         self._server.hand_over()
 
-    def _fork_server(self, path: int, abstract: int) -> str:
+    def _fork_server(self, addresses: Sequence[int]) -> str:
         """Put our VT on the screen and fork the server there; why that could not be, or nothing."""
         marks.note("forking")
         login = self.plan.login
@@ -561,7 +560,7 @@ class Holder:
             if objection:
                 return f"could not put {self.plan.where} on the screen: {objection}"
         try:
-            self._server.fork(self.plan.server, path, abstract)
+            self._server.fork(self.plan.server, addresses)
         except OSError as error:
             return f"could not execute {error.filename or self.plan.server[0]}: {error.strerror}"
         marks.note("forked")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from xsession.display import Display
 
 # The child's descriptors: 0 the VT, 1 and 2 the journal, 3 and 4 the two addresses.
-LISTEN_FDS = 2
+LISTEN_FDS_START, LISTEN_FDS = 3, 2
 DISPLAY_FD = 5
 
 FATAL = "Fatal server error:"  # os/log.c: the reason follows

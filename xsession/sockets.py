@@ -114,17 +114,13 @@ def listen(path: str) -> socket.socket:
     if len(os.fsencode(path)) > LONGEST:  # of which Python's own error has no number
         raise OSError(errno.ENAMETOOLONG, f"longer than {LONGEST} bytes", path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-    _bind_private(listener, path)
-    listener.listen()
-    return listener
-
-
-def _bind_private(listener: socket.socket, path: str) -> None:
     mask = os.umask(0o177)
     try:
         listener.bind(path)
     finally:
         os.umask(mask)
+    listener.listen()
+    return listener
 
 
 def knock(display: Display) -> None:
