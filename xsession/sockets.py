@@ -183,7 +183,12 @@ def receive(line: socket.socket) -> tuple[list[str], list[int]] | None:
     Raises ValueError for a packet that is too long, or is no text.
     """
     try:
-        data, fds, flags, _ = socket.recv_fds(line, PACKET, MOST_FDS)
+        try:
+            data, fds, flags, _ = socket.recv_fds(line, PACKET, MOST_FDS)
+        except ConnectionResetError:
+            # It closed with something of ours unread, which is told once, and before what it had
+            # sent (unix_release_sock in the kernel's af_unix.c).
+            data, fds, flags, _ = socket.recv_fds(line, PACKET, MOST_FDS)
     except ConnectionError:
         return None
     for fd in fds:  # MSG_CMSG_CLOEXEC would be of no use: recv_fds ignores what flags it is given

@@ -324,3 +324,13 @@ def test_a_queue_that_is_full_is_waited_for(
         assert first
         with first, pytest.raises(TimeoutError):
             sockets.connect(path)
+
+
+def test_what_was_said_before_the_end_is_heard_though_something_was_not_read() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        sockets.send(ours, "never read")
+        sockets.send(theirs, "ended", "0")
+        theirs.close()
+        assert sockets.receive(ours) == (["ended", "0"], [])
+        assert sockets.receive(ours) is None
