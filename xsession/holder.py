@@ -108,8 +108,11 @@ class Holder:
         self._children: dict[int, tuple[Child, Callable[[Child, int], None]]] = {}
         self._server = Forked()
         self._bridge: socket.socket | None = None
-        self._last_words: Deadline | None = None  # of the bridge, on the server's end
-        self._put_off = False  # until then: see _reap
+        self._told = False  # the bridge has said its last: that there is no server (any more)
+        self._last_words: Deadline | None = None  # for that, when the server has ended
+        self._status = 0  # of the server then
+        self._put_off = False  # of children: see _reap
+        self._ending = False  # no server is forked any more
         self._answered = False
         self._tried_again = False  # see _on_inactive
         self._all_begun = False  # of the steps up
@@ -175,6 +178,7 @@ class Holder:
         `meanwhile`: what is done beside the last of them; False if it could not be. The listener
         stays: as long as it does, no other start takes what is left for dead.
         """
+        self._ending = True
         self._run_all(steps, meanwhile)
         self._end_server()
         if len(marks.MARKS) > 1:  # else they were written
@@ -183,8 +187,10 @@ class Holder:
     def go_back(self, steps: Sequence[Step]) -> None:
         """Run the steps as far back as the addresses, so that all can be brought up again, unless
         somebody wants it to end meanwhile."""
+        server = self._server.pid
         self._run_all(steps)
-        self._end_server()  # that its bridge, which stands still say, has not ended
+        if self._server.pid == server:  # its bridge, which stands still say, has not ended it
+            self._end_server()
         self._forget_marks()
         if self.outcome and self.outcome.cause is Cause.RESTART:
             self.outcome = None
@@ -240,6 +246,7 @@ class Holder:
 
     def free_terminal(self) -> None:
         """After a hang-up: the terminal's next owner, a getty, is about to set it up."""
+        self._ending = True
         if self._server.pid:
             self._end_server()
             if self._bridge:  # whom nobody else will tell
@@ -247,6 +254,7 @@ class Holder:
 
     def let_client_end(self, seconds: float) -> None:
         """Give the client that much time to notice that its server has gone."""
+        self._ending = True
         deadline = Deadline(seconds)
         outcome = self.outcome
         ended: Outcome | None = None
@@ -275,12 +283,16 @@ class Holder:
         limits = [it.left for it in (deadline, self._last_words) if it]
         if self._put_off and not self._last_words:
             limits = [0]
+        ended = self.outcome is not None
         ready = [fd for fd, _ in self._poll.poll(min(limits) * 1000 + 1 if limits else None)]
         self._read_from(self._listener.fileno(), self._accept)  # again, where there was no room
         for fd in sorted(ready, key=lambda fd: fd == self._signals.fd):
             if fd in self._readers:
                 self._readers[fd]()
-        self._reap()
+        if self.outcome and not ended:
+            self._put_off = True  # who waits for the end decides first
+        else:
+            self._reap()
 
     def _reap(self) -> None:
         """See who has ended: the server, then children. Not the latter while a bridge is to tell of
@@ -289,6 +301,7 @@ class Holder:
             self._on_server_end(status)
         if self._last_words and not self._last_words.left:
             self._last_words = None
+            self._on_server_gone(self._status, "")
         self._put_off = self._last_words is not None
         for pid in () if self._put_off else list(self._children):
             if (ended := os.waitpid(pid, os.WNOHANG))[0]:
@@ -396,8 +409,9 @@ class Holder:
 
     def _on_must(self, child: Child, status: int) -> None:
         if status:
-            address = child.argv == systemd.start(self.plan.display.socket_unit)
-            cause = Cause.ADDRESS if address else Cause.FAILED
+            socket_ = child.argv == systemd.start(self.plan.display.socket_unit)
+            taken = socket_ and sockets.taken(self.plan.display)  # and not masked, say
+            cause = Cause.ADDRESS if taken else Cause.FAILED
             self._end(cause, FAILED, f"{' '.join(child.argv)}: {child.words()}")
 
     def _on_may(self, child: Child, status: int) -> None:
@@ -500,13 +514,13 @@ class Holder:
                 if self._all_begun:
                     self._write_marks()
             case ["failed", reason] if line is self._bridge:
-                self._last_words = None
+                self._told, self._last_words = True, None
                 self._on_server_failed(reason)
             case ["inactive", reason] if line is self._bridge:
-                self._last_words = None
+                self._told, self._last_words = True, None
                 self._on_inactive(reason)
             case ["ended", status, reason] if line is self._bridge and _is_status(status):
-                self._last_words = None
+                self._told, self._last_words = True, None
                 self._on_server_gone(int(status), reason)
             case ["stop" | "restart" as verb]:
                 self._stop_reading(line.fileno())
@@ -533,10 +547,13 @@ class Holder:
         if self._bridge is not None or self._server.pid:
             sockets.send(line, "refused", f"a server runs on {self.plan.display.name} already")
             return
-        timeout = f"{self.plan.timeout:g}"
-        self._answered = False
-        marks.note("asked")
         self._bridge = line
+        self._told = self._answered = False
+        if self._ending:  # a program that connects once more is not to have another one begun
+            sockets.send(line, "refused", f"the session on {self.plan.display.name} is ending")
+            return
+        timeout = f"{self.plan.timeout:g}"
+        marks.note("asked")
         if self.plan.place is Place.UNIT:
             marks.note("forking")
             environ = (f"{n}={v}" for n, v in self.plan.server_environment.items())
@@ -572,8 +589,8 @@ class Holder:
         which knows what it said last."""
         if self._bridge is None or not sockets.send(self._bridge, "ended", str(status)):
             self._on_server_gone(status, "")
-        else:
-            self._last_words = Deadline(KILL_AFTER)
+        elif not self._told:
+            self._last_words, self._status = Deadline(KILL_AFTER), status
 
     def _on_server_failed(self, reason: str) -> None:
         """No server could be had; in the session of a client that is its end."""

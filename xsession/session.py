@@ -316,7 +316,7 @@ def _hold(
             holder.free_terminal()
         if outcome.cause in (Cause.SERVER, Cause.FAILED):
             holder.let_client_end(SERVER_GONE)
-    return outcome
+    return holder.outcome or outcome  # somebody may have wanted the end meanwhile
 
 
 def _take_down(plan_: Plan, folder: Folder, holder: Holder) -> None:

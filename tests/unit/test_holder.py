@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xsession import forked, plan, sockets
+from xsession import forked, holder, plan, sockets
 from xsession.client import Client
 from xsession.holder import MOST_LINES, Cause, Holder, Outcome, take_signals
 from xsession.logind import LoginSession
@@ -329,6 +329,52 @@ def test_the_client_that_ends_with_its_server_is_not_the_cause(
         assert held.holder.outcome is None
         sockets.send(bridge, "ended", "137", "the server ended, and said why")
         assert held.ends() == (Cause.SERVER, 125, "the server ended, and said why")
+
+
+def test_a_bridge_that_stands_still_is_not_waited_for(
+    runtime: Path, signals: Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holder, "KILL_AFTER", 0.2)
+    with Held(planned(runtime, STAYS), signals) as held, held.line() as bridge:
+        ask_for_a_server(bridge)
+        while not held.holder._server.pid:
+            held.holder._turn()
+        os.kill(held.holder._server.pid, signal.SIGKILL)
+        assert held.ends() == (Cause.SERVER, 125, "Xorg ended with signal 9 (SIGKILL)")
+
+
+def test_the_clients_status_counts_where_its_server_ended_in_order(
+    runtime: Path, signals: Signals
+) -> None:
+    program(runtime / "bin" / "systemctl", "echo ActiveState=inactive; echo ExecMainStatus=7")
+    watcher = program(runtime / "bin" / "systemd-run", "exit 7")
+    made = planned(runtime, STAYS)
+    with Held(made, signals) as held, held.line() as bridge:
+        ask_for_a_server(bridge)
+        while not held.holder._server.pid:
+            held.holder._turn()
+        os.kill(held.holder._server.pid, signal.SIGTERM)
+        os.waitid(os.P_PID, held.holder._server.pid, os.WEXITED | os.WNOWAIT)
+        child = held.holder._begin(Step(Kind.CLIENT, (watcher,)))
+        assert child
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        held.holder._turn()  # both have ended, and the bridge has yet to tell
+        sockets.send(bridge, "ended", "0", "")
+        assert held.ends() == (Cause.SERVER, 0, "")
+        held.holder.let_client_end(5)
+        assert held.holder.outcome == (Cause.SERVER, 7, "")
+
+
+def test_no_server_is_forked_for_who_connects_at_the_end(runtime: Path, signals: Signals) -> None:
+    with Held(planned(runtime, STAYS), signals) as held:
+        with held.line() as line:
+            sockets.send(line, "stop")
+            assert held.ends().cause is Cause.STOP
+        with held.line() as bridge:
+            ask_for_a_server(bridge)
+            held.holder.take_down((Step(Kind.MAY, ("/bin/sleep", "0.3")),), lambda: True)
+            assert sockets.receive(bridge) == (["refused", "the session on :0 is ending"], [])
+        assert held.holder._server.pid == 0
 
 
 def test_the_bridge_is_told_when_the_terminal_is_freed(runtime: Path, signals: Signals) -> None:
