@@ -44,6 +44,7 @@ USERS = {"alice": 1000, "bob": 1001}
 # linux/kd.h and linux/vt.h
 KDGETMODE, KDSETMODE, KD_TEXT = 0x4B3B, 0x4B3A, 0
 KDGKBMODE, KDSKBMODE, K_UNICODE, K_OFF = 0x4B44, 0x4B45, 3, 4
+TIOCLINUX, TIOCL_SETKMSGREDIRECT = 0x541C, 11
 VT_SETMODE, VT_ACTIVATE, VT_WAITACTIVE = 0x5602, 0x5606, 0x5607
 
 
@@ -149,7 +150,9 @@ class Box:
         ):
             given.write(stdin.encode() if isinstance(stdin, str) else stdin)
             given.seek(0)
-            status = subprocess.run(words, stdin=given, stdout=out, stderr=err, env=ENV).returncode
+            status = subprocess.run(
+                words, stdin=given, stdout=out, stderr=err, env=ENV, timeout=timeout + 30
+            ).returncode
             result = Result(status, _text(out), _text(err))
         if check and status:
             raise BoxError(f"{self.name}: {user}: {command}\nstatus {status}\n{_told(result)}")
@@ -301,8 +304,12 @@ def _terminals() -> Iterator[int]:
         if objection := _in_use():
             raise BoxError(f"A box cannot have this computer's VTs: {objection}")
         _clean_terminals()
-        yield lock.fileno()
-        _clean_terminals()
+        _send_kernel_messages_to(vt=63)
+        try:
+            yield lock.fileno()
+        finally:
+            _send_kernel_messages_to(vt=0)
+            _clean_terminals()
 
 
 def _clean_terminals() -> None:
@@ -313,6 +320,12 @@ def _clean_terminals() -> None:
             fcntl.ioctl(tty, KDSKBMODE, K_UNICODE)
             tty.write(b"\033c")
     _put_on_screen(1)
+
+
+def _send_kernel_messages_to(vt: int) -> None:
+    """And not to the VT on the screen, where a test reads; 0: there (ioctl_console(2))."""
+    with open("/dev/tty0", "rb", buffering=0) as tty:
+        fcntl.ioctl(tty, TIOCLINUX, bytes((TIOCL_SETKMSGREDIRECT, vt)))
 
 
 def _put_on_screen(vt: int) -> None:

@@ -27,6 +27,7 @@ def checked(box: Box, request: pytest.FixtureRequest) -> Iterator[None]:
     try:
         found = lasting_differences(box, before)
         if box.vts:
+            found += [it for it in box.screen().splitlines() if it.startswith("Traceback")]
             a_person_goes_on(box)
         found += leftovers.unexpected(leftovers.journal_since(box, cursor), allowed)
     except BoxError as error:
@@ -36,7 +37,7 @@ def checked(box: Box, request: pytest.FixtureRequest) -> Iterator[None]:
     assert not found, "\n".join(["left behind:", *found])
 
 
-def lasting_differences(box: Box, before: leftovers.State, timeout: float = 20) -> list[str]:
+def lasting_differences(box: Box, before: leftovers.State, timeout: float = 5) -> list[str]:
     """What differs from before, and goes on doing so."""
     for _ in patience(timeout):
         found = leftovers.differences(before, leftovers.look(box))

@@ -53,6 +53,7 @@ Exec=/bin/sh -c 'env >$runtime/looked; exit 1'" >$runtime/dbus-1/services/test.L
 }
 
 OF_THE_MACHINE = {
+    "failed system unit": "systemctl list-units --failed --plain --no-legend",
     "server": "ps -C Xorg,Xvfb,Xephyr,Xnest -o user=,args=",
     # Of one that runs as somebody else it is elsewhere.
     "log of a server that root ran": "find /var/log -maxdepth 1 -name 'Xorg.*'",
@@ -111,13 +112,12 @@ def section(what: str, command: str) -> str:
 def differences(before: State, after: State) -> list[str]:
     """What is there and was not, or was there and is not; nothing for two equal states."""
     found = []
-    for what in after:
+    for what in before | after:
+        is_ = after.get(what, [])
         # A manager that was not there before (somebody logged in) has nothing of ours at first.
-        was = before.get(what, [line for line in after[what] if not OURS.search(line)])
-        found += [
-            f"new {what}: {line}" for line in (Counter(after[what]) - Counter(was)).elements()
-        ]
-        found += [f"no {what}: {line}" for line in (Counter(was) - Counter(after[what])).elements()]
+        was = before.get(what, [line for line in is_ if not OURS.search(line)])
+        found += [f"new {what}: {line}" for line in (Counter(is_) - Counter(was)).elements()]
+        found += [f"no {what}: {line}" for line in (Counter(was) - Counter(is_)).elements()]
     return found
 
 
@@ -136,7 +136,11 @@ THE_CLIENTS_OWN = re.compile(
 MANY_SESSIONS = re.compile(
     r"graphical-session-pre\.target: Unit not needed anymore, but not stopping since we tried"
 )
-CALAMITY = re.compile(r"Traceback \(most recent call last\)|segfault at")
+CALAMITY = re.compile(
+    r"Traceback \(most recent call last\)"
+    # What the holder notes as what went wrong.
+    r"|not done after \d+ s|could not be ended|dropped (a|the) connection|could not run"
+)
 FIELDS = "PRIORITY,MESSAGE,SYSLOG_IDENTIFIER,_COMM,_SYSTEMD_UNIT,_SYSTEMD_USER_UNIT,UNIT,USER_UNIT"
 
 

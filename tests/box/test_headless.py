@@ -32,4 +32,4 @@ def test_what_runs_where(seatless: Box) -> None:
     for option in (" -auth ", " -nolisten tcp ", " -noreset "):
         assert option in words
     seatless.run("xsession stop", "alice")
-    seatless.wait("! systemctl is-active typed")
+    seatless.wait("[ $(systemctl is-active typed) = inactive ]")

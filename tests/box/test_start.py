@@ -127,7 +127,7 @@ def test_without_a_client_the_first_that_there_is(box: Box) -> None:
     start(box, "xsession start")
     assert box.output("pgrep -x -u alice xterm")
     stop(box)
-    wait_for_end(box)
+    assert wait_for_end(box)[0] == 0
     for path in (
         "bin/x-window-manager",
         "bin/x-session-manager",
